@@ -1,0 +1,62 @@
+/* board.h: one emulated board: hardware configuration, DRAM, device, token counts, counters.
+ *
+ * A session owns one; boards share nothing. Not thread-safe, except that vta_control may be set
+ * from any thread while a run is in progress. An unused board costs a few hundred bytes; DRAM is
+ * reserved and SRAM allocated at first use.
+ */
+#ifndef VTA_CORE_BOARD_H
+#define VTA_CORE_BOARD_H
+
+#include "device.h"
+
+struct vta_board;
+
+struct vta_board_options {
+    struct vta_hw hw;
+    const struct vta_device_ops *device;
+    uint64_t dram_bytes; /* quota and capacity; default 512 MiB */
+    uint64_t max_work;   /* per run, in nest iterations; 0: no limit */
+};
+
+void vta_board_options_default(struct vta_board_options *options);
+
+int vta_board_open(struct vta_board **board, const struct vta_board_options *options,
+                   struct vta_error *error);
+void vta_board_close(struct vta_board *board); /* NULL is allowed */
+
+const struct vta_hw *vta_board_hw(const struct vta_board *board);
+
+/* Changes the hardware configuration. VTA_ESTATE once the device has been used (a buffer was
+ * allocated or a program run) unless the configuration is the same. */
+int vta_board_reconfigure(struct vta_board *board, const struct vta_hw *hw,
+                          struct vta_error *error);
+
+/* DRAM, created on first call; NULL with *error where it cannot be reserved. */
+struct vta_dram *vta_board_dram(struct vta_board *board, struct vta_error *error);
+
+struct vta_run_result {
+    struct vta_counters counters; /* of this run alone */
+    uint64_t wall_ns;             /* host time inside the device */
+};
+
+/* Runs a verified program. buffers: one handle per parameter, each at least as large as the
+ * parameter. VTA_ESTATE where the program was verified for other token counts than the board has.
+ * A run that is stopped resets the device and empties the token queues. control may be NULL. */
+int vta_board_run(struct vta_board *board, const struct vta_program *program,
+                  const vta_handle *buffers, uint32_t buffer_count, struct vta_control *control,
+                  struct vta_run_result *result, struct vta_error *error);
+
+/* Token counts that the next program starts with. */
+struct vta_tokens vta_board_tokens(const struct vta_board *board);
+void vta_board_set_tokens(struct vta_board *board, struct vta_tokens tokens);
+
+/* Sums over all runs since open or clear. */
+struct vta_counters vta_board_counters(const struct vta_board *board);
+void vta_board_clear_counters(struct vta_board *board);
+
+/* Count without computing. */
+void vta_board_set_skip(struct vta_board *board, bool skip);
+
+void vta_board_info(const struct vta_board *board, struct vta_device_info *info);
+
+#endif

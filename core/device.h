@@ -1,0 +1,53 @@
+/* device.h: what runs a verified program. The simulator is one; an FPGA is another.
+ *
+ * A device holds the SRAMs. It trusts the program: everything was checked by vta_verify, and the
+ * addresses by who bound them.
+ */
+#ifndef VTA_CORE_DEVICE_H
+#define VTA_CORE_DEVICE_H
+
+#include <stdatomic.h>
+
+#include "dram.h"
+#include "program.h"
+
+struct vta_dev; /* a device, whichever it is */
+
+/* A run in progress, seen from outside. stop may be set by any thread at any time. */
+struct vta_control {
+    _Atomic int stop; /* 0, VTA_ECANCELLED or VTA_EDEADLINE: the run ends soon with that error */
+};
+
+struct vta_binding {
+    uint32_t count;
+    const uint32_t *addresses; /* DRAM address of each parameter, a multiple of the page */
+};
+
+struct vta_device_info {
+    const char *name;    /* "sim" */
+    const char *kernels; /* which implementation computes: "portable" */
+    bool exact_counters;
+};
+
+struct vta_device_ops {
+    /* SRAM appears at the first run. */
+    int (*open)(struct vta_dev **device, const struct vta_hw *hw, struct vta_error *error);
+    /* Executes every instruction. Returns 0, control->stop, VTA_ENOMEM or VTA_EIO.
+     * With skip, loads of micro-ops aside, nothing is computed or moved. */
+    int (*run)(struct vta_dev *device, const struct vta_program *program,
+               const struct vta_binding *binding, struct vta_dram *dram, bool skip,
+               struct vta_control *control, struct vta_error *error);
+    /* As after power-up: SRAM zeroed. */
+    void (*reset)(struct vta_dev *device);
+    void (*close)(struct vta_dev *device);
+    void (*info)(const struct vta_dev *device, struct vta_device_info *info);
+};
+
+struct vta_dev {
+    const struct vta_device_ops *ops;
+};
+
+/* The simulator. */
+extern const struct vta_device_ops vta_sim_device;
+
+#endif

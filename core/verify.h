@@ -1,0 +1,34 @@
+/* verify.h: decides, before it runs, whether a program is safe on a board.
+ *
+ * Exact: a program that passes touches nothing outside its board and its buffers, uses no micro-op
+ * that it did not load, and ends; one that is refused would not have. Cost is linear in
+ * instructions plus micro-ops (times the log of the UOP depth), whatever the loops' extents.
+ */
+#ifndef VTA_CORE_VERIFY_H
+#define VTA_CORE_VERIFY_H
+
+#include "program.h"
+
+struct vta_verify_options {
+    struct vta_tokens before;   /* token counts that the queues start with */
+    bool tokens_must_end_empty; /* file functions: all queues empty afterwards */
+    uint64_t max_work;          /* 0: no limit */
+    /* Where a program has absolute addresses: whether [address, address + nbytes) is inside one
+     * allocation. NULL refuses every absolute access. */
+    vta_dram_reader reader;
+    void *context;
+};
+
+/* Verifies and fills the second half of *program. Returns 0 or
+ * VTA_EOPCODE  unknown opcode, memory type or ALU opcode; a store with padding or not from OUT
+ * VTA_ESRAM    a load, store or nest leaves its SRAM
+ * VTA_EDRAM    an access leaves its parameter or allocation, or a store goes to a read-only one
+ * VTA_EUOP     a nest uses micro-ops that nothing has loaded
+ * VTA_EDEADLOCK  names each unit that waits, its instruction, the queue, pushes and pops
+ * VTA_EFINISH  FINISH is missing, not last, or a store is not ordered before it
+ * VTA_EWORK    the work passes max_work
+ * VTA_ENOMEM */
+int vta_verify(struct vta_program *program, const struct vta_verify_options *options,
+               struct vta_error *error);
+
+#endif
