@@ -1,0 +1,2 @@
+/* kernel.c */
+typedef int vta_kernel_is_not_written;

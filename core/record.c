@@ -1,0 +1,2 @@
+/* record.c */
+typedef int vta_record_is_not_written;

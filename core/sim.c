@@ -1,0 +1,2 @@
+/* sim.c */
+typedef int vta_sim_is_not_written;

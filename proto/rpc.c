@@ -1,0 +1,2 @@
+/* rpc.c */
+typedef int vta_rpc_is_not_written;

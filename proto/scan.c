@@ -1,0 +1,2 @@
+/* scan.c */
+typedef int vta_scan_is_not_written;
