@@ -1,2 +1,245 @@
-/* board.c */
-typedef int vta_board_is_not_written;
+/* board.c: one emulated board (board.h): who may run what on it, and what is left behind. */
+#include "board.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct vta_board {
+    struct vta_board_options options;
+    struct vta_dram *dram;  /* NULL until first use */
+    struct vta_dev *device; /* NULL until the first run */
+    bool used, skip;
+    struct vta_tokens tokens;
+    struct vta_counters counters;
+};
+
+void vta_board_options_default(struct vta_board_options *options)
+{
+    memset(options, 0, sizeof(*options));
+    vta_hw_default(&options->hw);
+    options->device = &vta_sim_device;
+    options->dram_bytes = UINT64_C(512) << 20;
+}
+
+int vta_board_open(struct vta_board **result, const struct vta_board_options *options,
+                   struct vta_error *error)
+{
+    struct vta_board *board = calloc(1, sizeof(*board));
+    if (board == NULL)
+        return vta_error_set(error, VTA_ENOMEM, "no memory for a board");
+    board->options = *options;
+    *result = board;
+    return 0;
+}
+
+static void close_device(struct vta_board *board)
+{
+    if (board->device != NULL)
+        board->device->ops->close(board->device);
+    board->device = NULL;
+}
+
+void vta_board_close(struct vta_board *board)
+{
+    if (board == NULL)
+        return;
+    close_device(board);
+    vta_dram_close(board->dram);
+    free(board);
+}
+
+const struct vta_hw *vta_board_hw(const struct vta_board *board)
+{
+    return &board->options.hw;
+}
+
+int vta_board_reconfigure(struct vta_board *board, const struct vta_hw *hw, struct vta_error *error)
+{
+    if (board->used && !vta_hw_equal(hw, &board->options.hw)) {
+        char have[VTA_BITSTREAM_NAME], want[VTA_BITSTREAM_NAME];
+        vta_hw_bitstream(&board->options.hw, have);
+        vta_hw_bitstream(hw, want);
+        return vta_error_set(error, VTA_ESTATE,
+                             "the device is in use as %s; it can become %s only before its first "
+                             "use",
+                             have, want);
+    }
+    if (!board->used)
+        close_device(board);
+    board->options.hw = *hw;
+    return 0;
+}
+
+struct vta_dram *vta_board_dram(struct vta_board *board, struct vta_error *error)
+{
+    if (board->dram == NULL &&
+        vta_dram_open(&board->dram, board->options.dram_bytes + VTA_DRAM_PAGE,
+                      board->options.dram_bytes, error) != 0) {
+        board->dram = NULL;
+        return NULL;
+    }
+    board->used = true;
+    return board->dram;
+}
+
+void vta_board_memory(const struct vta_board *board, struct vta_dram_stats *stats)
+{
+    if (board->dram != NULL)
+        vta_dram_stats(board->dram, stats);
+    else
+        *stats = (struct vta_dram_stats){ .capacity = board->options.dram_bytes,
+                                          .quota = board->options.dram_bytes };
+}
+
+bool vta_board_used(const struct vta_board *board)
+{
+    return board->used;
+}
+
+/* ---- Running ------------------------------------------------------------------------------- */
+
+static bool same_tokens(const struct vta_tokens *a, const struct vta_tokens *b)
+{
+    return a->load_to_compute == b->load_to_compute && a->compute_to_load == b->compute_to_load &&
+           a->compute_to_store == b->compute_to_store && a->store_to_compute == b->store_to_compute;
+}
+
+static int check_run(const struct vta_board *board, const struct vta_program *program,
+                     uint32_t buffer_count, struct vta_error *error)
+{
+    if (!program->verified)
+        return vta_error_set(error, VTA_ESTATE, "%s has not been verified", program->name);
+    int rc = vta_hw_compare(&program->hw, &board->options.hw, error);
+    if (rc != 0)
+        return vta_error_prefix(error, "%s", program->name);
+    if (!same_tokens(&program->before, &board->tokens))
+        return vta_error_set(error, VTA_ESTATE,
+                             "%s was verified for other token counts than the board has now",
+                             program->name);
+    if (buffer_count != program->param_count)
+        return vta_error_set(error, VTA_EINVAL, "%s takes %u buffers, got %u", program->name,
+                             program->param_count, buffer_count);
+    return 0;
+}
+
+/* The DRAM address of every parameter, checked for size. */
+static int bind(const struct vta_dram *dram, const struct vta_program *program,
+                const vta_handle *buffers, uint32_t *addresses, struct vta_error *error)
+{
+    for (uint32_t i = 0; i < program->param_count; i++) {
+        uint64_t nbytes;
+        int rc = vta_dram_lookup(dram, buffers[i], &nbytes, &addresses[i], error);
+        if (rc != 0)
+            return vta_error_prefix(error, "%s: parameter %u", program->name, i);
+        if (nbytes < program->params[i].nbytes)
+            return vta_error_limit(
+                error, VTA_ESIZE, (int64_t)program->params[i].nbytes, (int64_t)nbytes,
+                "%s: parameter %u needs %llu bytes, its buffer has %llu", program->name, i,
+                (unsigned long long)program->params[i].nbytes, (unsigned long long)nbytes);
+    }
+    return 0;
+}
+
+static void add_counters(struct vta_counters *sum, const struct vta_counters *run)
+{
+#define ADD_COUNTER(name) sum->name += run->name;
+    VTA_COUNTERS(ADD_COUNTER)
+#undef ADD_COUNTER
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int run_bound(struct vta_board *board, const struct vta_program *program,
+                     const struct vta_binding *binding, struct vta_control *control,
+                     struct vta_run_result *result, struct vta_error *error)
+{
+    struct vta_control nobody = { 0 };
+    if (board->device == NULL) {
+        int rc = board->options.device->open(&board->device, &board->options.hw, error);
+        if (rc != 0)
+            return rc;
+    }
+    uint64_t start = now_ns();
+    int rc = board->device->ops->run(board->device, program, binding, board->dram, board->skip,
+                                     control != NULL ? control : &nobody, error);
+    uint64_t wall_ns = now_ns() - start;
+    if (rc != 0) {
+        board->device->ops->reset(board->device);
+        board->tokens = (struct vta_tokens){ 0 };
+        return rc;
+    }
+    board->tokens = program->after;
+    add_counters(&board->counters, &program->counters);
+    if (result != NULL)
+        *result = (struct vta_run_result){ .counters = program->counters, .wall_ns = wall_ns };
+    return 0;
+}
+
+int vta_board_run(struct vta_board *board, const struct vta_program *program,
+                  const vta_handle *buffers, uint32_t buffer_count, struct vta_control *control,
+                  struct vta_run_result *result, struct vta_error *error)
+{
+    uint32_t few[16], *addresses = few;
+    int rc = check_run(board, program, buffer_count, error);
+    if (rc != 0)
+        return rc;
+    if (vta_board_dram(board, error) == NULL)
+        return VTA_ENOMEM;
+    if (buffer_count > sizeof(few) / sizeof(few[0])) {
+        addresses = malloc(buffer_count * sizeof(*addresses));
+        if (addresses == NULL)
+            return vta_error_set(error, VTA_ENOMEM, "no memory to bind %u buffers", buffer_count);
+    }
+    rc = bind(board->dram, program, buffers, addresses, error);
+    if (rc == 0) {
+        struct vta_binding binding = { .count = buffer_count, .addresses = addresses };
+        rc = run_bound(board, program, &binding, control, result, error);
+    }
+    if (addresses != few)
+        free(addresses);
+    return rc;
+}
+
+/* ---- State --------------------------------------------------------------------------------- */
+
+struct vta_tokens vta_board_tokens(const struct vta_board *board)
+{
+    return board->tokens;
+}
+
+void vta_board_set_tokens(struct vta_board *board, struct vta_tokens tokens)
+{
+    board->tokens = tokens;
+}
+
+struct vta_counters vta_board_counters(const struct vta_board *board)
+{
+    return board->counters;
+}
+
+void vta_board_clear_counters(struct vta_board *board)
+{
+    board->counters = (struct vta_counters){ 0 };
+}
+
+void vta_board_set_skip(struct vta_board *board, bool skip)
+{
+    board->skip = skip;
+}
+
+bool vta_board_skip(const struct vta_board *board)
+{
+    return board->skip;
+}
+
+void vta_board_info(const struct vta_board *board, struct vta_device_info *info)
+{
+    struct vta_dev closed = { .ops = board->options.device };
+    board->options.device->info(board->device != NULL ? board->device : &closed, info);
+}

@@ -26,13 +26,20 @@ void vta_board_close(struct vta_board *board); /* NULL is allowed */
 
 const struct vta_hw *vta_board_hw(const struct vta_board *board);
 
-/* Changes the hardware configuration. VTA_ESTATE once the device has been used (a buffer was
- * allocated or a program run) unless the configuration is the same. */
+/* Changes the hardware configuration. VTA_ESTATE once the device has been used (its DRAM asked for
+ * or a program run) unless the configuration is the same. */
 int vta_board_reconfigure(struct vta_board *board, const struct vta_hw *hw,
                           struct vta_error *error);
 
-/* DRAM, created on first call; NULL with *error where it cannot be reserved. */
+/* DRAM, created on first call, which counts as first use of the device; NULL with *error where it
+ * cannot be reserved. */
 struct vta_dram *vta_board_dram(struct vta_board *board, struct vta_error *error);
+
+/* How much DRAM there is and is used, without using the device. */
+void vta_board_memory(const struct vta_board *board, struct vta_dram_stats *stats);
+
+/* Whether the device has been used. */
+bool vta_board_used(const struct vta_board *board);
 
 struct vta_run_result {
     struct vta_counters counters; /* of this run alone */
@@ -56,6 +63,7 @@ void vta_board_clear_counters(struct vta_board *board);
 
 /* Count without computing. */
 void vta_board_set_skip(struct vta_board *board, bool skip);
+bool vta_board_skip(const struct vta_board *board);
 
 void vta_board_info(const struct vta_board *board, struct vta_device_info *info);
 
