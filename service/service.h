@@ -22,19 +22,29 @@ struct vta_service;
 struct vta_service_options {
     struct vta_board_options board;
     struct vta_module_limits module; /* per module file */
-    uint32_t max_modules;            /* module files held or loaded, each */
-    uint64_t max_upload_bytes;       /* all module bytes a session holds, uploads in progress too */
+    uint32_t max_modules;            /* module files held, loaded, or being uploaded, each */
+    uint64_t max_upload_bytes;       /* all module bytes a session holds, uploads in progress too;
+                                        and, counted apart, the files of its loaded modules */
     uint32_t max_buffers;
     uint32_t max_functions;
     uint64_t max_read_bytes;     /* one buffer.read or module.download */
     uint32_t run_deadline_ms;    /* longest run; 0: none. The caller arms the timer. */
-    uint32_t max_evaluations;    /* time_evaluator: number × repeat at most */
+    uint32_t max_evaluations;    /* runs that one time_evaluator may make, raised ones included */
     const char *store;           /* directory for named modules, or NULL; not copied */
+    uint32_t max_store_modules;  /* files in it */
+    uint64_t max_store_bytes;    /* bytes of all of them */
     struct vta_wire_limits wire; /* what hello reports */
     const char *build;           /* server's name and version, for hello; not copied */
 };
 
+/* 256 modules, 256 MiB of them, 4096 buffers and functions, reads of 4 MiB, runs of 60 s, 10
+ * million evaluations, no store (else 1024 modules of 1 GiB together). */
 void vta_service_options_default(struct vta_service_options *options);
+
+/* Makes a store directory ready, once, before the first service uses it: checks that files can be
+ * written there and removes what an interrupted upload left behind (not what another process is
+ * still writing). VTA_EIO says what is wrong with it. */
+int vta_service_store_prepare(const char *path, struct vta_error *error);
 
 struct vta_service *vta_service_new(const struct vta_service_options *options,
                                     struct vta_error *error);
@@ -50,7 +60,8 @@ enum vta_method_class {
 enum vta_method_class vta_service_class(const char *method, size_t length);
 
 /* A reply: a whole response message, whose last `bulk_bytes` bytes are not in `head` but at
- * `bulk`: memory of the session that stays as it is until the next call on it. */
+ * `bulk`: memory of the session that stays as it is until the next call on it (urgent ones aside).
+ * head.size is 0 only where the host had no memory even for an error response. */
 struct vta_reply {
     msgpack_sbuffer head;
     const uint8_t *bulk;
@@ -60,8 +71,8 @@ struct vta_reply {
 void vta_reply_init(struct vta_reply *reply);
 void vta_reply_clear(struct vta_reply *reply);
 
-/* Executes one QUICK, SLOW or unknown method and packs the response (an error response too).
- * params is an array. control.stop of the session is reset at the start of each run. */
+/* Executes one method, of any class or unknown, and packs the response (an error response too).
+ * params is an array. What the reply held before is dropped. */
 void vta_service_call(struct vta_service *service, uint32_t msgid, const char *method,
                       size_t method_length, const msgpack_object *params, struct vta_reply *reply);
 
@@ -72,16 +83,19 @@ void vta_service_urgent(struct vta_service *service, uint32_t msgid, const char 
                         struct vta_reply *reply);
 
 /* Makes a run in progress end soon with this code (VTA_ECANCELLED or VTA_EDEADLINE). Any thread.
- * Without a run in progress it does nothing. Returns whether there was one. */
+ * Returns whether there was one: then that run fails with the code, and no later one does.
+ * A run is in progress from when its vta_service_call has started, so a timer that a caller armed
+ * earlier and that finds none is to be armed again while that call has not returned. */
 bool vta_service_stop(struct vta_service *service, int code);
 
-/* The deadline that applies to a request, in ms, or 0: what params ask for, at most the session's
- * own. For the caller's timer. */
+/* The deadline that applies to a request, in ms: what params ask for, at most the session's own;
+ * 0: none (or not a method that runs). For the caller's timer. */
 uint32_t vta_service_deadline(const struct vta_service *service, const char *method,
                               size_t method_length, const msgpack_object *params);
 
+/* Sums since vta_service_new; from any thread. */
 struct vta_service_stats {
-    uint64_t runs;
+    uint64_t runs; /* of programs, those of time_evaluator too */
     uint64_t calls, failures;
 };
 void vta_service_stats(const struct vta_service *service, struct vta_service_stats *stats);
