@@ -63,8 +63,8 @@ int vta_get_text(const msgpack_object *object, char *text, size_t max, const cha
 /* A bin (or str, which old libraries send for bytes); points into the message. */
 int vta_get_bytes(const msgpack_object *object, const uint8_t **bytes, size_t *nbytes,
                   const char *what, struct vta_error *error);
-int vta_get_counters(const msgpack_object *object, struct vta_counters *counters, const char *what,
-                     struct vta_error *error);
+int vta_get_counter_map(const msgpack_object *object, struct vta_counters *counters,
+                        const char *what, struct vta_error *error);
 
 /* The value of a map's string key, or NULL. */
 const msgpack_object *vta_map_get(const msgpack_object *map, const char *key);
