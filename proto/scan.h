@@ -17,7 +17,7 @@
 struct vta_wire_limits {
     uint64_t message_bytes; /* a whole value */
     uint32_t depth;         /* nesting, at most VTA_SCAN_DEPTH_MAX */
-    uint32_t items;         /* entries of one array or map */
+    uint32_t items;         /* entries of one array or map, at most INT32_MAX */
     uint32_t total_items;   /* all values in one message */
     uint64_t text_bytes;    /* one string */
     uint64_t blob_bytes;    /* one binary */
