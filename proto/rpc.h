@@ -9,9 +9,8 @@
 
 #include <msgpack.h>
 
-#include <vta/hw.h>
-
 #include "scan.h"
+#include "values.h"
 
 enum vta_rpc_type {
     VTA_RPC_REQUEST = 0,
@@ -41,32 +40,8 @@ void vta_rpc_pack_result(msgpack_packer *packer, uint32_t msgid);
  * "value". */
 void vta_rpc_pack_error(msgpack_packer *packer, uint32_t msgid, const struct vta_error *error);
 
-/* Reads the error of a response into *error and returns its code; 0 for nil. Accepts what other
- * servers send (any value) as VTA_EPROTO with its text. */
+/* Reads the error of a response into *error (which may be NULL) and returns its code; 0 for nil.
+ * Accepts what other servers send (any value) as VTA_EPROTO with its text. */
 int vta_rpc_unpack_error(const msgpack_object *object, struct vta_error *error);
-
-/* Packing with C strings. */
-void vta_pack_str(msgpack_packer *packer, const char *text);
-void vta_pack_counters(msgpack_packer *packer, const struct vta_counters *counters);
-
-/* Reading params and results. Each returns 0 or VTA_EINVAL with "params[1]: expected …, got …"
- * where `what` names the place ("params[1]", "hardware.LOG_BATCH"). */
-int vta_get_uint(const msgpack_object *object, uint64_t max, uint64_t *value, const char *what,
-                 struct vta_error *error);
-int vta_get_int(const msgpack_object *object, int64_t min, int64_t max, int64_t *value,
-                const char *what, struct vta_error *error);
-int vta_get_bool(const msgpack_object *object, bool *value, const char *what,
-                 struct vta_error *error);
-/* A string of 1…max bytes without NUL, copied and terminated into text[max + 1]. */
-int vta_get_text(const msgpack_object *object, char *text, size_t max, const char *what,
-                 struct vta_error *error);
-/* A bin (or str, which old libraries send for bytes); points into the message. */
-int vta_get_bytes(const msgpack_object *object, const uint8_t **bytes, size_t *nbytes,
-                  const char *what, struct vta_error *error);
-int vta_get_counter_map(const msgpack_object *object, struct vta_counters *counters,
-                        const char *what, struct vta_error *error);
-
-/* The value of a map's string key, or NULL. */
-const msgpack_object *vta_map_get(const msgpack_object *map, const char *key);
 
 #endif
