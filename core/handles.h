@@ -45,8 +45,8 @@ void vta_handles_clear(struct vta_handles *handles); /* the values are the calle
 int vta_handles_add(struct vta_handles *handles, void *value, vta_handle *handle,
                     struct vta_error *error);
 
-/* The value, or NULL with VTA_EHANDLE: "buffer handle 0x…: stale (freed before)", "…is a function,
- * not a buffer", "…was never given out". */
+/* The value, or NULL with VTA_EHANDLE: "buffer handle 0x… is stale (freed before)", "… was never
+ * given out", "handle 0x… is of kind function, not buffer". */
 void *vta_handles_get(const struct vta_handles *handles, vta_handle handle,
                       struct vta_error *error);
 
