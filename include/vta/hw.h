@@ -77,16 +77,19 @@ VTA_API int vta_hw_from_json(struct vta_hw *hw, const char *text, size_t length,
 VTA_API int vta_hw_from_file(struct vta_hw *hw, const char *path, struct vta_error *error);
 
 /* Builds a configuration from its raw keys (target, hw_ver and the log_… members of *hw), derives
- * the rest and validates. The one gate: every other constructor passes through it. */
+ * the rest and validates. The one gate: every other constructor passes through it.
+ * Returns 0 or VTA_ECONFIG, and then leaves *hw as it was. */
 VTA_API int vta_hw_derive(struct vta_hw *hw, struct vta_error *error);
 
-/* JSON text with the keys in their customary order, derived keys left out. The caller frees it. */
+/* JSON text on one line, the keys in their customary order, derived keys left out. The caller
+ * frees it. NULL without memory. */
 VTA_API char *vta_hw_to_json(const struct vta_hw *hw);
 
 /* "1x16_i8w8a32_15_15_18_17". name holds VTA_BITSTREAM_NAME bytes. */
 VTA_API void vta_hw_bitstream(const struct vta_hw *hw, char *name);
 
-/* Reads a bitstream's name, with or without ".bit", into a configuration for this target. */
+/* Reads a bitstream's name, with or without ".bit", into a configuration for this target.
+ * VTA_EFORMAT where it is no such name, VTA_ECONFIG where no such hardware can be. */
 VTA_API int vta_hw_from_bitstream(struct vta_hw *hw, const char *name, enum vta_target target,
                                   struct vta_error *error);
 
