@@ -42,7 +42,7 @@ struct vta_program {
     uint32_t *order; /* instruction indices in an order that the tokens allow */
     struct vta_tokens before, after;
     struct vta_counters counters; /* what one run adds */
-    uint64_t work;                /* steps of all GEMM and ALU nests, and micro-ops loaded */
+    uint64_t work;                /* steps of all GEMM and ALU nests, and rows of micro-ops */
 };
 
 void vta_program_free(struct vta_program *program); /* NULL is allowed */

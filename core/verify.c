@@ -134,16 +134,15 @@ static int add_work(struct verifier *v, uint32_t i, uint64_t steps, struct vta_e
 static void load_uops(struct verifier *v, uint32_t i)
 {
     const struct vta_mem_insn *mem = &v->program->insns[i].mem;
-    const struct vta_uop *image = v->program->uops;
     uint32_t columns = mem->x_pad_before + mem->x_size + mem->x_pad_after;
     uint32_t rows = mem->y_pad_before + mem->y_size + mem->y_pad_after;
+    uint32_t to = mem->sram_base + mem->y_pad_before * columns + mem->x_pad_before;
     /* Padding writes zeros, which are micro-ops too; rows of data go on top. */
     if (columns != mem->x_size || rows != mem->y_size)
-        vta_uop_extents_load(&v->uops, mem->sram_base, rows * columns, NULL);
+        vta_uop_extents_load(&v->uops, mem->sram_base, rows * columns, VTA_UOP_ZEROS);
     for (uint32_t y = 0; y < mem->y_size; y++)
-        vta_uop_extents_load(&v->uops,
-                             mem->sram_base + (mem->y_pad_before + y) * columns + mem->x_pad_before,
-                             mem->x_size, image + mem->dram_base + (size_t)y * mem->x_stride);
+        vta_uop_extents_load(&v->uops, to + y * columns, mem->x_size,
+                             mem->dram_base + y * mem->x_stride);
 }
 
 static void count_mem(struct verifier *v, const struct vta_insn *insn)
@@ -188,7 +187,7 @@ static int verify_mem(struct verifier *v, uint32_t i, struct vta_error *error)
     count_mem(v, insn);
     if (mem->memory != VTA_MEM_UOP)
         return 0;
-    rc = add_work(v, i, (uint64_t)mem->x_size * mem->y_size, error);
+    rc = add_work(v, i, mem->y_size, error); /* one step per row: see load_uops */
     if (rc == 0)
         load_uops(v, i);
     return rc;
@@ -215,6 +214,19 @@ static int check_index(const struct verifier *v, uint32_t i, const char *operand
     return with_limit(error, depth - 1, index, rc);
 }
 
+/* The first entry of [begin, end) that was never loaded; there is one. */
+static uint32_t first_hole(const struct verifier *v, uint32_t begin, uint32_t end)
+{
+    while (end - begin > 1) {
+        uint32_t middle = begin + (end - begin) / 2;
+        if (vta_uop_extents_query(&v->uops, begin, middle).loaded)
+            begin = middle;
+        else
+            end = middle;
+    }
+    return begin;
+}
+
 static int check_uops_loaded(const struct verifier *v, uint32_t i, struct vta_error *error)
 {
     const struct vta_nest_insn *nest = &v->program->insns[i].nest;
@@ -225,7 +237,7 @@ static int check_uops_loaded(const struct verifier *v, uint32_t i, struct vta_er
         return 0;
     return vta_program_error(v->program, i, VTA_EUOP, error,
                              "uses micro-op %u, which no earlier instruction has loaded",
-                             vta_uop_extents_hole(&v->uops, nest->uop_begin, nest->uop_end));
+                             first_hole(v, nest->uop_begin, nest->uop_end));
 }
 
 static int check_operands(const struct verifier *v, uint32_t i, struct vta_error *error)
@@ -332,7 +344,8 @@ int vta_verify(struct vta_program *program, const struct vta_verify_options *opt
                struct vta_error *error)
 {
     struct verifier v = { .program = program, .options = options };
-    int rc = vta_uop_extents_init(&v.uops, program->hw.depth[VTA_MEM_UOP], error);
+    int rc = vta_uop_extents_init(&v.uops, program->hw.depth[VTA_MEM_UOP], program->uops,
+                                  program->uop_count, error);
 
     program->verified = false;
     free(program->order);

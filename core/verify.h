@@ -2,7 +2,8 @@
  *
  * Exact: a program that passes touches nothing outside its board and its buffers, uses no micro-op
  * that it did not load, and ends; one that is refused would not have. Cost is linear in
- * instructions plus micro-ops (times the log of the UOP depth), whatever the loops' extents.
+ * instructions (times logarithms of the UOP depth and of the micro-ops) plus micro-ops in the
+ * program, whatever the loops' extents and however often a micro-op is loaded.
  */
 #ifndef VTA_CORE_VERIFY_H
 #define VTA_CORE_VERIFY_H
