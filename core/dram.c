@@ -306,7 +306,7 @@ int vta_dram_span(struct vta_dram *dram, vta_handle handle, uint64_t offset, uin
 int vta_dram_write(struct vta_dram *dram, vta_handle handle, uint64_t offset, const void *bytes,
                    uint64_t nbytes, struct vta_error *error)
 {
-    uint8_t *to;
+    uint8_t *to = NULL;
     int rc = vta_dram_span(dram, handle, offset, nbytes, &to, error);
     if (rc == 0 && nbytes > 0)
         memcpy(to, bytes, nbytes);
@@ -316,7 +316,7 @@ int vta_dram_write(struct vta_dram *dram, vta_handle handle, uint64_t offset, co
 int vta_dram_read(struct vta_dram *dram, vta_handle handle, uint64_t offset, void *bytes,
                   uint64_t nbytes, struct vta_error *error)
 {
-    uint8_t *from;
+    uint8_t *from = NULL;
     int rc = vta_dram_span(dram, handle, offset, nbytes, &from, error);
     if (rc == 0 && nbytes > 0)
         memcpy(bytes, from, nbytes);
@@ -326,7 +326,7 @@ int vta_dram_read(struct vta_dram *dram, vta_handle handle, uint64_t offset, voi
 int vta_dram_copy(struct vta_dram *dram, vta_handle to, uint64_t to_offset, vta_handle from,
                   uint64_t from_offset, uint64_t nbytes, struct vta_error *error)
 {
-    uint8_t *to_bytes, *from_bytes;
+    uint8_t *to_bytes = NULL, *from_bytes = NULL;
     int rc = vta_dram_span(dram, to, to_offset, nbytes, &to_bytes, error);
     if (rc == 0)
         rc = vta_dram_span(dram, from, from_offset, nbytes, &from_bytes, error);
