@@ -8,6 +8,9 @@ unset CFLAGS CXXFLAGS CPPFLAGS LDFLAGS CC CXX DESTDIR PKG_CONFIG_PATH PYTHONPATH
 unset VTA_RPC_HOST VTA_RPC_PORT NOTIFY_SOCKET LISTEN_FDS LISTEN_PID
 export LC_ALL=C.UTF-8 PATH="/usr/sbin:/usr/bin:/sbin:/bin:${PATH:-}"
 
+# A closed stdin is an empty one.
+{ true <&0; } 2>/dev/null || exec </dev/null
+
 STEP="starting" # what is being done, for the message when it fails
 FAILED=""       # set once a failure has been reported
 
