@@ -9,15 +9,6 @@
 
 #define DEVICE_TYPE_EXT_DEV 12 /* TVM's kDLExtDev */
 
-/* Bytes and count of the buffers in use; the board is not woken for it. */
-static void buffers_in_use(struct vta_service *service, struct vta_dram_stats *stats)
-{
-    memset(stats, 0, sizeof *stats);
-    struct vta_dram *dram = service->used ? vta_board_dram(service->board, NULL) : NULL;
-    if (dram != NULL)
-        vta_dram_stats(dram, stats);
-}
-
 int vta_do_board_info(struct vta_request *request)
 {
     struct vta_service *service = request->service;
@@ -28,7 +19,7 @@ int vta_do_board_info(struct vta_request *request)
 
     vta_board_info(service->board, &info);
     vta_hw_bitstream(hw, bitstream);
-    buffers_in_use(service, &dram);
+    vta_board_memory(service->board, &dram);
     vta_result_map(request, 9);
     vta_result_text(request, "device", info.name);
     vta_result_text(request, "kernels", info.kernels);
@@ -37,8 +28,8 @@ int vta_do_board_info(struct vta_request *request)
     vta_result_uint(request, "dram_bytes", service->options.board.dram_bytes);
     vta_result_uint(request, "dram_used", dram.used);
     vta_result_uint(request, "buffers", dram.allocations);
-    vta_result_bool(request, "skip_execution", service->skip);
-    vta_result_bool(request, "used", service->used);
+    vta_result_bool(request, "skip_execution", vta_board_skip(service->board));
+    vta_result_bool(request, "used", vta_board_used(service->board));
     return 0;
 }
 
@@ -144,7 +135,6 @@ int vta_do_board_skip_execution(struct vta_request *request)
     if (rc != 0)
         return rc;
     vta_board_set_skip(request->service->board, skip);
-    request->service->skip = skip;
     vta_result_nil(request);
     return 0;
 }

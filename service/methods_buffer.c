@@ -3,12 +3,6 @@
 
 #include <inttypes.h>
 
-/* The board's DRAM, or NULL with the reason. */
-static struct vta_dram *dram_of(struct vta_request *request)
-{
-    return vta_board_dram(request->service->board, request->error);
-}
-
 int vta_do_buffer_alloc(struct vta_request *request)
 {
     struct vta_service *service = request->service;
@@ -19,7 +13,7 @@ int vta_do_buffer_alloc(struct vta_request *request)
     int rc = vta_arg_uint(request, 0, UINT64_MAX, &nbytes);
     if (rc != 0)
         return rc;
-    if ((dram = dram_of(request)) == NULL)
+    if ((dram = vta_board_dram(service->board, request->error)) == NULL)
         return request->error->code;
     vta_dram_stats(dram, &stats);
     if (stats.allocations >= service->options.max_buffers)
@@ -30,7 +24,6 @@ int vta_do_buffer_alloc(struct vta_request *request)
     rc = vta_dram_alloc(dram, nbytes, &handle, request->error);
     if (rc != 0)
         return rc;
-    service->used = true;
     msgpack_pack_uint64(request->packer, handle);
     return 0;
 }
@@ -42,7 +35,7 @@ int vta_do_buffer_free(struct vta_request *request)
     int rc = vta_arg_handle(request, 0, &handle);
     if (rc != 0)
         return rc;
-    if ((dram = dram_of(request)) == NULL)
+    if ((dram = vta_request_dram(request, handle)) == NULL)
         return request->error->code;
     rc = vta_dram_free(dram, handle, request->error);
     if (rc == 0)
@@ -64,7 +57,7 @@ int vta_do_buffer_write(struct vta_request *request)
         rc = vta_arg_bytes(request, 2, &bytes, &nbytes);
     if (rc != 0)
         return rc;
-    if ((dram = dram_of(request)) == NULL)
+    if ((dram = vta_request_dram(request, handle)) == NULL)
         return request->error->code;
     rc = vta_dram_write(dram, handle, offset, bytes, nbytes, request->error);
     if (rc == 0)
@@ -86,7 +79,7 @@ int vta_do_buffer_read(struct vta_request *request)
         rc = vta_arg_uint(request, 2, UINT64_MAX, &length);
     if (rc != 0)
         return rc;
-    if ((dram = dram_of(request)) == NULL)
+    if ((dram = vta_request_dram(request, handle)) == NULL)
         return request->error->code;
     rc = vta_dram_span(dram, handle, offset, length, &bytes, request->error);
     if (rc != 0)
@@ -116,7 +109,7 @@ int vta_do_buffer_copy(struct vta_request *request)
         rc = vta_arg_uint(request, 4, UINT64_MAX, &length);
     if (rc != 0)
         return rc;
-    if ((dram = dram_of(request)) == NULL)
+    if ((dram = vta_request_dram(request, to)) == NULL)
         return request->error->code;
     rc = vta_dram_copy(dram, to, to_offset, from, from_offset, length, request->error);
     if (rc == 0)

@@ -60,13 +60,13 @@ static int read_buffers(struct vta_request *request, struct call *call)
 /* Whether every buffer is there and large enough. The same one may serve several parameters. */
 static int check_buffers(struct vta_request *request, const struct call *call)
 {
-    struct vta_dram *dram = vta_board_dram(request->service->board, request->error);
-    if (dram == NULL)
-        return request->error->code;
     for (uint32_t i = 0; i < call->count; i++) {
+        struct vta_dram *dram = vta_request_dram(request, call->buffers[i]);
         uint64_t need = call->function->program->params[i].nbytes, have;
         const char *name = call->function->kernel->params[i].name;
-        int rc = vta_dram_lookup(dram, call->buffers[i], &have, NULL, request->error);
+        int rc = dram == NULL
+                     ? request->error->code
+                     : vta_dram_lookup(dram, call->buffers[i], &have, NULL, request->error);
         if (rc != 0)
             return vta_error_prefix(request->error, "parameter %" PRIu32 " '%s'", i, name);
         if (have < need)
@@ -154,7 +154,6 @@ static int run_once(struct vta_request *request, const struct call *call,
     int stop = atomic_load(&service->control.stop);
     if (stop != 0)
         return stop;
-    service->used = true;
     atomic_fetch_add(&service->runs, 1);
     return vta_board_run(service->board, call->function->program, call->buffers, call->count,
                          &service->control, result, request->error);

@@ -118,6 +118,16 @@ int vta_arg_module_name(const struct vta_request *request, uint32_t index, char 
     return 0;
 }
 
+struct vta_dram *vta_request_dram(const struct vta_request *request, vta_handle handle)
+{
+    struct vta_service *service = request->service;
+    if (vta_board_used(service->board))
+        return vta_board_dram(service->board, request->error);
+    vta_error_set(request->error, VTA_EHANDLE,
+                  "buffer handle 0x%" PRIx64 ": the session has no buffers", handle);
+    return NULL;
+}
+
 #define OPTIONS_MAX 8
 
 static int unknown_option(const struct vta_request *request, const char *what,

@@ -29,6 +29,10 @@ int vta_arg_bytes(const struct vta_request *request, uint32_t index, const uint8
                   size_t *nbytes);
 int vta_arg_handle(const struct vta_request *request, uint32_t index, vta_handle *handle);
 
+/* The DRAM that a buffer's handle is of, or NULL with the reason. A board that has never been used
+ * has no buffers, and asking for one is no use of it. */
+struct vta_dram *vta_request_dram(const struct vta_request *request, vta_handle handle);
+
 #define VTA_NAME_MAX 255
 /* A text of 1…VTA_NAME_MAX bytes; name holds one more. */
 int vta_arg_text(const struct vta_request *request, uint32_t index, char *name);

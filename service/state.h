@@ -17,8 +17,6 @@
 struct vta_service {
     struct vta_service_options options;
     struct vta_board *board;
-    bool used; /* the device has been used: its configuration is settled */
-    bool skip; /* runs count but do not compute */
     struct vta_shelf shelf;
     struct vta_loaded_set loaded;
     uint8_t *scratch; /* bytes that the last reply points to; owned */
