@@ -107,11 +107,11 @@ static int check_element(const struct memory_keys *memory, struct vta_error *err
     unsigned bits = memory->log_elem_bits;
     if (bits < LOG_ELEM_BITS_MIN)
         return vta_error_limit(error, VTA_ECONFIG, LOG_ELEM_BITS_MIN, bits,
-                               "%s is %u: a %s element would have %u bits, less than one byte",
+                               "%s is %u: one %s element would have %u bits, less than one byte",
                                memory->elem_key, bits, vta_memory_name(memory->memory), 1u << bits);
     if (bits > LOG_ELEM_BITS_MAX)
         return vta_error_limit(error, VTA_ECONFIG, LOG_ELEM_BITS_MAX, bits,
-                               "%s is %u, but at most %d: a %s element has at most %u bytes",
+                               "%s is %u, but at most %d: one %s element has at most %u bytes",
                                memory->elem_key, bits, LOG_ELEM_BITS_MAX,
                                vta_memory_name(memory->memory), VTA_ELEM_BYTES_MAX);
     return 0;
