@@ -28,10 +28,7 @@ static int unpack(msgpack_object *object, const uint8_t *bytes, size_t nbytes, m
 static int unexpected(const char *place, const char *expected, const msgpack_object *object,
                       struct vta_error *error)
 {
-    char got[VTA_DESCRIBE_BYTES];
-
-    vta_describe(object, got);
-    return vta_error_set(error, VTA_EPROTO, "%s: expected %s, got %s", place, expected, got);
+    return vta_unexpected(object, VTA_EPROTO, place, expected, error);
 }
 
 static int read_msgid(struct vta_rpc_message *message, const msgpack_object *object,

@@ -83,7 +83,7 @@ static int check_bytes(const struct vta_scan *scan, uint64_t payload, struct vta
         least += scan->used + payload;
     if (least > limit)
         return vta_error_limit(error, VTA_ELIMIT, (int64_t)limit, (int64_t)least,
-                               "message: at least %llu bytes, the limit is %llu",
+                               "a message of at least %llu bytes, the limit is %llu",
                                (unsigned long long)least, (unsigned long long)limit);
     return 0;
 }
@@ -93,7 +93,7 @@ static int check_payload(const char *thing, uint64_t limit, uint32_t length,
 {
     if (length > limit)
         return vta_error_limit(error, VTA_ELIMIT, (int64_t)limit, length,
-                               "message: a %s of %u bytes, the limit is %llu", thing, length,
+                               "a %s of %u bytes, the limit is %llu", thing, length,
                                (unsigned long long)limit);
     return 0;
 }
@@ -107,20 +107,19 @@ static int open_container(struct vta_scan *scan, bool map, uint32_t count, struc
 
     if (scan->depth >= limits->depth)
         return vta_error_limit(error, VTA_ELIMIT, limits->depth, (int64_t)scan->depth + 1,
-                               "message: arrays and maps nested %u deep, the limit is %u",
-                               scan->depth + 1, limits->depth);
+                               "arrays and maps nested %u deep, the limit is %u", scan->depth + 1,
+                               limits->depth);
     if (count > limits->items)
         return vta_error_limit(error, VTA_ELIMIT, limits->items, count,
-                               "message: %s of %u entries, the limit is %u", thing, count,
-                               limits->items);
+                               "%s of %u entries, the limit is %u", thing, count, limits->items);
     if (count != 0)
         scan->left[scan->depth++] = map ? 2 * count : count;
 
     total = scan->total + values_to_come(scan);
     if (total > limits->total_items)
         return vta_error_limit(error, VTA_ELIMIT, limits->total_items, (int64_t)total,
-                               "message: at least %llu values, the limit is %u",
-                               (unsigned long long)total, limits->total_items);
+                               "at least %llu values, the limit is %u", (unsigned long long)total,
+                               limits->total_items);
     return 0;
 }
 
@@ -141,12 +140,11 @@ static int take_header(struct vta_scan *scan, const uint8_t *head, struct lead l
 
     switch (lead.kind) {
     case NEVER_USED:
-        return vta_error_set(error, VTA_EPROTO,
-                             "message: byte %llu is 0xc1, which is not MessagePack",
+        return vta_error_set(error, VTA_EPROTO, "byte %llu is 0xc1, which is not MessagePack",
                              (unsigned long long)(scan->used - 1));
     case EXTENSION:
         return vta_error_set(error, VTA_EPROTO,
-                             "message: byte %llu is 0x%02x, an extension type; none is used here",
+                             "byte %llu is 0x%02x, an extension type; none is used here",
                              (unsigned long long)(scan->used - 1), head[0]);
     case TEXT:
         length = announced(head, lead.header_bytes);
@@ -168,7 +166,7 @@ static int take_header(struct vta_scan *scan, const uint8_t *head, struct lead l
         rc = open_container(scan, lead.kind == MAP, announced(head, lead.header_bytes), error);
     else if (scan->total > scan->limits.total_items)
         rc = vta_error_limit(error, VTA_ELIMIT, scan->limits.total_items, (int64_t)scan->total,
-                             "message: at least %llu values, the limit is %u",
+                             "at least %llu values, the limit is %u",
                              (unsigned long long)scan->total, scan->limits.total_items);
     return rc != 0 ? rc : check_bytes(scan, scan->skip, error);
 }

@@ -33,9 +33,12 @@ static const char *plural(uint32_t count)
     return count == 1 ? "" : "s";
 }
 
-void vta_describe(const msgpack_object *object, char text[VTA_DESCRIBE_BYTES])
+#define DESCRIBE_BYTES 48
+
+/* What a value is: "nil", "-3", "an array of 3", "a string of 5 bytes". */
+static void describe(const msgpack_object *object, char text[DESCRIBE_BYTES])
 {
-    const size_t size = VTA_DESCRIBE_BYTES;
+    const size_t size = DESCRIBE_BYTES;
 
     switch (object->type) {
     case MSGPACK_OBJECT_NIL:
@@ -74,14 +77,19 @@ void vta_describe(const msgpack_object *object, char text[VTA_DESCRIBE_BYTES])
     }
 }
 
-/* "what: expected …, got …" */
+int vta_unexpected(const msgpack_object *object, int code, const char *what, const char *expected,
+                   struct vta_error *error)
+{
+    char got[DESCRIBE_BYTES];
+
+    describe(object, got);
+    return vta_error_set(error, code, "%s: expected %s, got %s", what, expected, got);
+}
+
 static int unexpected(const msgpack_object *object, const char *what, const char *expected,
                       struct vta_error *error)
 {
-    char got[VTA_DESCRIBE_BYTES];
-
-    vta_describe(object, got);
-    return vta_error_set(error, VTA_EINVAL, "%s: expected %s, got %s", what, expected, got);
+    return vta_unexpected(object, VTA_EINVAL, what, expected, error);
 }
 
 int vta_get_uint(const msgpack_object *object, uint64_t max, uint64_t *value, const char *what,

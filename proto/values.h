@@ -33,8 +33,8 @@ int vta_get_counter_map(const msgpack_object *object, struct vta_counters *count
 /* The value of a map's string key, or NULL. */
 const msgpack_object *vta_map_get(const msgpack_object *map, const char *key);
 
-/* What a value is, for "got …": "nil", "-3", "an array of 3", "a string of 5 bytes". */
-#define VTA_DESCRIBE_BYTES 48
-void vta_describe(const msgpack_object *object, char text[VTA_DESCRIBE_BYTES]);
+/* Says "what: expected …, got an array of 3" with this code; returns it. */
+int vta_unexpected(const msgpack_object *object, int code, const char *what, const char *expected,
+                   struct vta_error *error);
 
 #endif
