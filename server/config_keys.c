@@ -1,0 +1,113 @@
+/* config_keys.c: the table of keys. vtad.json(5) documents each in the same order.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+
+/* In the order of enum log_level and enum log_target. */
+static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
+static const char *const target_words[] = { "auto", "stderr", "journal", NULL };
+
+#define KEY(member) #member, .offset = offsetof(struct config, member)
+
+static const struct config_key keys[] = {
+    { KEY(listen), .type = CONFIG_LISTEN, .fallback = "127.0.0.1:9091", .reload = RELOAD_RESTART,
+      .help =
+          "addresses to listen on: HOST:PORT, [IPV6]:PORT, unix:PATH; port 0 takes a free one" },
+    { KEY(log_level), .type = CONFIG_WORD, .words = level_words, .fallback = "info",
+      .reload = RELOAD_NOW, .help = "what is logged" },
+    { KEY(log), .type = CONFIG_WORD, .words = target_words, .fallback = "auto",
+      .reload = RELOAD_RESTART, .help = "where it is logged" },
+    { KEY(hardware), .type = CONFIG_HARDWARE, .reload = RELOAD_SESSIONS,
+      .help = "the boards' hardware: path of a vta_config.json, or its object" },
+    { KEY(dram_bytes), .type = CONFIG_BYTES, .min = 4096, .max = 4 * GIB, .fallback = "512MiB",
+      .reload = RELOAD_SESSIONS, .help = "DRAM of each board" },
+    { KEY(max_work), .type = CONFIG_COUNT, .min = 0, .max = UINT64_C(1) << 53,
+      .fallback = "1000000000000", .reload = RELOAD_SESSIONS,
+      .help = "GEMM and ALU iterations of one run; 0: no limit" },
+    { KEY(max_sessions), .type = CONFIG_COUNT, .min = 1, .max = 65536, .fallback = "256",
+      .reload = RELOAD_NOW, .help = "connections at once" },
+    { KEY(max_modules), .type = CONFIG_COUNT, .min = 1, .max = 65536, .fallback = "256",
+      .reload = RELOAD_SESSIONS, .help = "modules that a session holds, and loads" },
+    { KEY(max_upload_bytes), .type = CONFIG_BYTES, .min = 1024, .max = 64 * GIB,
+      .fallback = "256MiB", .reload = RELOAD_SESSIONS,
+      .help = "bytes of all modules that a session holds" },
+    { KEY(max_buffers), .type = CONFIG_COUNT, .min = 1, .max = 1 << 20, .fallback = "4096",
+      .reload = RELOAD_SESSIONS, .help = "buffers of a session" },
+    { KEY(max_functions), .type = CONFIG_COUNT, .min = 1, .max = 1 << 20, .fallback = "4096",
+      .reload = RELOAD_SESSIONS, .help = "function handles of a session" },
+    { KEY(max_read_bytes), .type = CONFIG_BYTES, .min = 1024, .max = 4 * GIB - 1,
+      .fallback = "8MiB", .reload = RELOAD_SESSIONS,
+      .help = "bytes of one buffer.read or module.download" },
+    { KEY(max_evaluations), .type = CONFIG_COUNT, .min = 1, .max = UINT32_MAX,
+      .fallback = "10000000", .reload = RELOAD_SESSIONS, .help = "runs of one time_evaluator" },
+    { KEY(max_message_bytes), .type = CONFIG_BYTES, .min = 4096, .max = GIB, .fallback = "8MiB",
+      .reload = RELOAD_SESSIONS, .help = "bytes of one message from a client" },
+    { KEY(max_queued_requests), .type = CONFIG_COUNT, .min = 1, .max = 1 << 20, .fallback = "1024",
+      .reload = RELOAD_SESSIONS,
+      .help = "requests that wait in a session before it is no longer read from" },
+    { KEY(max_queued_bytes), .type = CONFIG_BYTES, .min = 4096, .max = 4 * GIB, .fallback = "16MiB",
+      .reload = RELOAD_SESSIONS, .help = "bytes of those requests" },
+    { KEY(max_write_queue_bytes), .type = CONFIG_BYTES, .min = 4096, .max = GIB, .fallback = "1MiB",
+      .reload = RELOAD_SESSIONS,
+      .help = "unsent bytes of replies before a session is no longer read from" },
+    { KEY(idle_timeout_s), .type = CONFIG_COUNT, .min = 0, .max = 31536000, .fallback = "0",
+      .reload = RELOAD_NOW,
+      .help = "seconds without a request after which a session ends; 0: never" },
+    { KEY(handshake_timeout_ms), .type = CONFIG_COUNT, .min = 1, .max = 3600000,
+      .fallback = "10000", .reload = RELOAD_SESSIONS,
+      .help = "time for a connection's first bytes" },
+    { KEY(run_deadline_ms), .type = CONFIG_COUNT, .min = 0, .max = UINT32_MAX, .fallback = "60000",
+      .reload = RELOAD_SESSIONS, .help = "longest run; 0: no limit" },
+    { KEY(grace_ms), .type = CONFIG_COUNT, .min = 0, .max = 3600000, .fallback = "10000",
+      .reload = RELOAD_NOW, .help = "time for runs to finish when the daemon is told to stop" },
+    { KEY(threads), .type = CONFIG_COUNT, .min = 0, .max = 1024, .fallback = "0",
+      .reload = RELOAD_RESTART, .help = "runs at once; 0: one per processor" },
+    { KEY(store), .type = CONFIG_PATH, .reload = RELOAD_RESTART,
+      .help = "directory in which named modules outlive sessions; none by default" },
+    { KEY(max_store_modules), .type = CONFIG_COUNT, .min = 1, .max = 1 << 20, .fallback = "1024",
+      .reload = RELOAD_SESSIONS, .help = "modules in the store" },
+    { KEY(max_store_bytes), .type = CONFIG_BYTES, .min = 1024, .max = 1024 * GIB,
+      .fallback = "1GiB", .reload = RELOAD_SESSIONS, .help = "bytes of all modules in the store" },
+};
+
+const struct config_key *config_keys(size_t *count)
+{
+    *count = sizeof keys / sizeof keys[0];
+    return keys;
+}
+
+const struct config_key *config_find(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (strlen(keys[i].name) == length && memcmp(keys[i].name, name, length) == 0)
+            return &keys[i];
+    return NULL;
+}
+
+void config_service_options(const struct config *config, struct vta_service_options *options)
+{
+    vta_service_options_default(options);
+    options->board.hw = config->hw;
+    options->board.dram_bytes = config->dram_bytes;
+    options->board.max_work = config->max_work;
+    options->max_modules = (uint32_t)config->max_modules;
+    options->max_upload_bytes = config->max_upload_bytes;
+    options->max_buffers = (uint32_t)config->max_buffers;
+    options->max_functions = (uint32_t)config->max_functions;
+    options->max_read_bytes = config->max_read_bytes;
+    options->run_deadline_ms = (uint32_t)config->run_deadline_ms;
+    options->max_evaluations = (uint32_t)config->max_evaluations;
+    options->store = config->store;
+    options->max_store_modules = (uint32_t)config->max_store_modules;
+    options->max_store_bytes = config->max_store_bytes;
+    options->wire.message_bytes = config->max_message_bytes;
+    options->wire.blob_bytes = config->max_message_bytes;
+    if (options->wire.text_bytes < config->max_message_bytes) /* old libraries send bytes as str */
+        options->wire.text_bytes = config->max_message_bytes;
+    options->wire.total_items = options->wire.items; /* no method takes more values than that */
+    options->build = "vtad " VTAD_VERSION;
+}

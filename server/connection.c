@@ -1,0 +1,337 @@
+/* connection.c: the states of a connection and what each event means in each of them.
+ */
+#include "connection.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "native.h"
+#include "proto/rpc.h"
+#include "server.h"
+#include "stream.h"
+
+#define LINGER_MS 2000 /* for a peer to read the last answer and close */
+
+static const struct transport_events events;
+
+/* ---- References ---------------------------------------------------------------------------- */
+
+static void log_end(const struct connection *connection)
+{
+    const struct transport *transport = connection->transport;
+    double seconds = (double)(uv_now(&connection->server->loop) - connection->opened) / 1000;
+    if (connection->native == NULL) {
+        log_info("connection %llu from %s closed: %s", (unsigned long long)connection->id,
+                 transport->peer, connection->reason);
+        return;
+    }
+    struct vta_service_stats stats;
+    vta_service_stats(connection->native->service, &stats);
+    log_info("session %llu from %s ended: %s; %.3f s, %llu runs, %llu bytes in, %llu bytes out",
+             (unsigned long long)connection->id, transport->peer, connection->reason, seconds,
+             (unsigned long long)stats.runs, (unsigned long long)transport->received,
+             (unsigned long long)transport->sent);
+}
+
+void connection_hold(struct connection *connection)
+{
+    connection->references++;
+}
+
+void connection_release(struct connection *connection)
+{
+    if (--connection->references > 0)
+        return;
+    struct server *server = connection->server;
+    server_remove(server, connection);
+    native_free(connection->native);
+    free(connection);
+    server_connection_gone(server);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    connection_release(handle->data);
+}
+
+static void on_closed(void *owner)
+{
+    connection_release(owner);
+}
+
+void connection_close(struct connection *connection, const char *format, ...)
+{
+    if (connection->state == CONNECTION_CLOSING)
+        return;
+    connection->state = CONNECTION_CLOSING;
+    if (connection->reason[0] == '\0') {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(connection->reason, sizeof connection->reason, format, args);
+        va_end(args);
+    }
+    log_end(connection);
+    transport_close(connection->transport);
+    uv_close((uv_handle_t *)&connection->timer, on_timer_closed);
+    if (connection->native != NULL)
+        native_close(connection->native);
+}
+
+/* ---- The last word ------------------------------------------------------------------------- */
+
+static void on_lingered(uv_timer_t *timer)
+{
+    connection_close(timer->data, "the peer did not close");
+}
+
+static void linger(struct connection *connection, const char *reason)
+{
+    connection->state = CONNECTION_LINGERING;
+    if (connection->reason[0] == '\0')
+        snprintf(connection->reason, sizeof connection->reason, "%s", reason);
+    uv_timer_start(&connection->timer, on_lingered, LINGER_MS, 0);
+    transport_finish(connection->transport);
+    transport_read(connection->transport, true);
+}
+
+void connection_refuse(struct connection *connection, const struct vta_error *error)
+{
+    if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_LINGERING)
+        return;
+    if (connection->native != NULL)
+        native_stop(connection->native, VTA_ECANCELLED);
+
+    struct vta_reply *reply = &connection->server->reply;
+    msgpack_packer packer;
+    msgpack_sbuffer_clear(&reply->head);
+    msgpack_packer_init(&packer, &reply->head, msgpack_sbuffer_write);
+    vta_rpc_pack_error(&packer, 0, error);
+    int rc = transport_write(connection->transport, reply->head.data, reply->head.size, NULL, 0);
+    if (rc < 0)
+        connection_close(connection, "%s", error->message);
+    else
+        linger(connection, error->message);
+}
+
+/* ---- Timers -------------------------------------------------------------------------------- */
+
+static void on_handshake_timeout(uv_timer_t *timer)
+{
+    struct connection *connection = timer->data;
+    connection_close(connection, "no protocol within %llu ms",
+                     (unsigned long long)connection->server->config.handshake_timeout_ms);
+}
+
+static void watch_idleness(struct connection *connection);
+
+static void on_idle(uv_timer_t *timer)
+{
+    struct connection *connection = timer->data;
+    uint64_t limit = connection->server->config.idle_timeout_s * 1000;
+    uint64_t idle = uv_now(timer->loop) - connection->active;
+    if (connection->state != CONNECTION_OPEN || limit == 0)
+        return;
+    if (idle < limit || !native_idle(connection->native)) {
+        watch_idleness(connection);
+        return;
+    }
+    struct vta_error error;
+    vta_error_limit(&error, VTA_ETIMEOUT, (int64_t)limit / 1000, (int64_t)idle / 1000,
+                    "the session was idle for %llu s, the limit is %llu s",
+                    (unsigned long long)idle / 1000, (unsigned long long)limit / 1000);
+    connection_refuse(connection, &error);
+}
+
+/* The timer is not moved at each request; when it fires, it looks when the last one was. */
+static void watch_idleness(struct connection *connection)
+{
+    uint64_t limit = connection->server->config.idle_timeout_s * 1000;
+    uint64_t idle = uv_now(connection->timer.loop) - connection->active;
+    if (limit == 0)
+        uv_timer_stop(&connection->timer);
+    else
+        uv_timer_start(&connection->timer, on_idle, idle < limit ? limit - idle : limit, 0);
+}
+
+void connection_reloaded(struct connection *connection)
+{
+    if (connection->state == CONNECTION_OPEN)
+        watch_idleness(connection);
+}
+
+/* ---- The first bytes ----------------------------------------------------------------------- */
+
+static void open_session(struct connection *connection, size_t nbytes)
+{
+    struct vta_error error = { .insn = -1 };
+    if (native_open(&connection->native, connection, &error) != 0) {
+        connection_refuse(connection, &error);
+        return;
+    }
+    connection->state = CONNECTION_OPEN;
+    log_info("session %llu from %s began", (unsigned long long)connection->id,
+             connection->transport->peer);
+    watch_idleness(connection);
+    native_begin(connection->native, nbytes);
+}
+
+static void close_unknown(struct connection *connection)
+{
+    char text[3 * SNIFF_BYTES + 1] = "";
+    for (size_t i = 0; i < connection->first_count; i++)
+        snprintf(text + 3 * i, 4, " %02x", connection->first[i]);
+    connection_close(connection, "first bytes%s are neither MessagePack-RPC nor TVM", text);
+}
+
+/* nbytes are in the shared buffer. */
+static void look_at_first_bytes(struct connection *connection, size_t nbytes)
+{
+    const uint8_t *bytes = connection->server->pool.shared;
+    size_t had = connection->first_count;
+    for (size_t i = 0; i < nbytes && connection->first_count < SNIFF_BYTES; i++)
+        connection->first[connection->first_count++] = bytes[i];
+
+    switch (sniff(connection->first, connection->first_count)) {
+    case SNIFF_MORE:
+        break;
+    case SNIFF_NATIVE: /* the first byte decides, so there were none before these */
+        if (had == 0)
+            open_session(connection, nbytes);
+        break;
+    case SNIFF_TVM:
+        log_warning("TVM sessions are not supported by this build");
+        connection_close(connection, "TVM sessions are not supported by this build");
+        break;
+    case SNIFF_UNKNOWN:
+        close_unknown(connection);
+        break;
+    }
+}
+
+/* ---- What the transport tells -------------------------------------------------------------- */
+
+static void on_room(void *owner, uint8_t **bytes, size_t *nbytes)
+{
+    struct connection *connection = owner;
+    switch (connection->state) {
+    case CONNECTION_OPEN:
+    case CONNECTION_DRAINING:
+        native_room(connection->native, bytes, nbytes);
+        break;
+    case CONNECTION_SNIFFING:
+    case CONNECTION_LINGERING:
+    case CONNECTION_CLOSING:
+        *bytes = connection->server->pool.shared;
+        *nbytes = connection->server->pool.shared_size;
+        break;
+    }
+}
+
+static void on_arrived(void *owner, size_t nbytes)
+{
+    struct connection *connection = owner;
+    connection->active = uv_now(&connection->server->loop);
+    switch (connection->state) {
+    case CONNECTION_SNIFFING:
+        look_at_first_bytes(connection, nbytes);
+        break;
+    case CONNECTION_OPEN:
+    case CONNECTION_DRAINING:
+        native_arrived(connection->native, nbytes);
+        break;
+    case CONNECTION_LINGERING:
+    case CONNECTION_CLOSING:
+        break;
+    }
+}
+
+static void on_drained(void *owner)
+{
+    struct connection *connection = owner;
+    switch (connection->state) {
+    case CONNECTION_OPEN:
+    case CONNECTION_DRAINING:
+        native_drained(connection->native);
+        break;
+    case CONNECTION_SNIFFING:
+    case CONNECTION_LINGERING:
+    case CONNECTION_CLOSING:
+        break;
+    }
+}
+
+static void on_ended(void *owner, const char *reason)
+{
+    connection_close(owner, "%s", reason != NULL ? reason : "the peer closed");
+}
+
+static const struct transport_events events = { .room = on_room,
+                                                .arrived = on_arrived,
+                                                .drained = on_drained,
+                                                .ended = on_ended,
+                                                .closed = on_closed };
+
+/* ---- Beginning and stopping ---------------------------------------------------------------- */
+
+void connection_progress(struct connection *connection)
+{
+    connection->active = uv_now(&connection->server->loop);
+    if (connection->state == CONNECTION_DRAINING && native_idle(connection->native))
+        linger(connection, "the server stops");
+}
+
+void connection_drain(struct connection *connection)
+{
+    switch (connection->state) {
+    case CONNECTION_OPEN:
+        if (native_idle(connection->native)) {
+            connection_close(connection, "the server stops");
+        } else {
+            connection->state = CONNECTION_DRAINING;
+            uv_timer_stop(&connection->timer);
+        }
+        break;
+    case CONNECTION_SNIFFING:
+        connection_close(connection, "the server stops");
+        break;
+    case CONNECTION_DRAINING:
+    case CONNECTION_LINGERING:
+    case CONNECTION_CLOSING:
+        break;
+    }
+}
+
+void connection_accept(struct server *server, uv_stream_t *listener)
+{
+    int rc = UV_ENOMEM;
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection != NULL)
+        connection->transport = stream_accept(listener, &events, connection, &rc);
+    if (connection == NULL || connection->transport == NULL) {
+        log_warning("a connection could not be accepted: %s", uv_strerror(rc));
+        free(connection);
+        return;
+    }
+
+    connection->server = server;
+    connection->state = CONNECTION_SNIFFING;
+    connection->opened = connection->active = uv_now(&server->loop);
+    connection->references = 2; /* transport and timer */
+    uv_timer_init(&server->loop, &connection->timer);
+    connection->timer.data = connection;
+    uv_timer_start(&connection->timer, on_handshake_timeout, server->config.handshake_timeout_ms,
+                   0);
+    server_add(server, connection);
+    transport_read(connection->transport, true);
+
+    if (server->connection_count > server->config.max_sessions) {
+        struct vta_error error;
+        vta_error_limit(&error, VTA_ELIMIT, (int64_t)server->config.max_sessions,
+                        (int64_t)server->connection_count,
+                        "the server has %llu sessions, its limit (max_sessions); try again later",
+                        (unsigned long long)server->config.max_sessions);
+        connection_refuse(connection, &error);
+    }
+}

@@ -1,0 +1,71 @@
+/* connection.h: the life of one connection, from accept to the last thing that is released.
+ *
+ *     SNIFFING ──first bytes──▶ OPEN ──daemon stops──▶ DRAINING
+ *         │                      │                         │
+ *         ├──────refused─────────┴───────▶ LINGERING ◀─────┤   the last answer is on its way
+ *         │                                   │            │
+ *         └───────────▶ CLOSING ◀─────────────┴────────────┘   ──▶ freed
+ *
+ * Any state goes to CLOSING at once when the peer is gone. CLOSING ends when the transport, the
+ * timers and a call on the thread pool have all come back.
+ */
+#ifndef VTA_SERVER_CONNECTION_H
+#define VTA_SERVER_CONNECTION_H
+
+#include <uv.h>
+
+#include <vta/error.h>
+
+#include "sniff.h"
+#include "transport.h"
+
+struct server;
+struct native;
+
+enum connection_state {
+    CONNECTION_SNIFFING,
+    CONNECTION_OPEN,
+    CONNECTION_DRAINING,  /* answers what was started, starts nothing new */
+    CONNECTION_LINGERING, /* has said its last word; discards what comes until the peer closes, so
+                             that the word is not lost in a reset */
+    CONNECTION_CLOSING
+};
+
+struct connection {
+    struct connection *previous, *next; /* server's list */
+    struct server *server;
+    struct transport *transport;
+    struct native *native; /* owned; from OPEN on */
+    uint64_t id;
+    enum connection_state state;
+    uv_timer_t timer;        /* first bytes, idleness, lingering */
+    unsigned references;     /* handles and jobs that have to come back before it is freed */
+    uint64_t opened, active; /* loop time in ms: accepted, last heard of */
+    uint8_t first[SNIFF_BYTES];
+    size_t first_count;
+    char reason[256]; /* why it ends */
+};
+
+/* Accepts from a listener; what goes wrong is logged. */
+void connection_accept(struct server *server, uv_stream_t *listener);
+
+/* Sends an error response with msgid 0 and ends the connection. */
+void connection_refuse(struct connection *connection, const struct vta_error *error);
+
+/* Ends the connection now. The first reason given is the one that is logged. */
+void connection_close(struct connection *connection, const char *format, ...) VTA_PRINTF(2, 3);
+
+/* The daemon stops: idle connections close, busy ones finish what they have started. */
+void connection_drain(struct connection *connection);
+
+/* The configuration has changed. */
+void connection_reloaded(struct connection *connection);
+
+/* What native.c tells: something was done. */
+void connection_progress(struct connection *connection);
+
+/* A handle or job that holds the connection. */
+void connection_hold(struct connection *connection);
+void connection_release(struct connection *connection);
+
+#endif

@@ -1,0 +1,210 @@
+/* listen.c: from an address to a socket that accepts.
+ */
+#include "listen.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "config.h"
+#include "connection.h"
+#include "log.h"
+#include "notify.h"
+#include "server.h"
+
+#define BACKLOG 511
+
+static void on_connection(uv_stream_t *stream, int status)
+{
+    struct listener *listener = stream->data;
+    if (status != 0)
+        log_warning("accepting failed: %s", uv_strerror(status));
+    else
+        connection_accept(listener->server, stream);
+}
+
+static void log_listening(const struct listener *listener)
+{
+    int fd;
+    struct sockaddr_storage address = { 0 };
+    socklen_t size = sizeof address;
+    char text[ADDRESS_TEXT] = "?";
+    if (uv_fileno(&listener->uv.handle, &fd) == 0 &&
+        getsockname(fd, (struct sockaddr *)&address, &size) == 0)
+        address_print((struct sockaddr *)&address, text);
+    log_notice("listening on %s", text);
+}
+
+/* A listener of a family, in the server's list. */
+static struct listener *add(struct server *server, int family, struct vta_error *error)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+    int rc = UV_ENOMEM;
+    if (listener != NULL)
+        rc = family == AF_UNIX ? uv_pipe_init(&server->loop, &listener->uv.pipe, 0)
+                               : uv_tcp_init(&server->loop, &listener->uv.tcp);
+    if (rc != 0) {
+        free(listener);
+        vta_error_set(error, VTA_ENOMEM, "listen: %s", uv_strerror(rc));
+        return NULL;
+    }
+    listener->uv.handle.data = listener;
+    listener->server = server;
+    listener->next = server->listeners;
+    server->listeners = listener;
+    return listener;
+}
+
+static int start(struct listener *listener, const char *name, struct vta_error *error)
+{
+    int rc = uv_listen(&listener->uv.stream, BACKLOG, on_connection);
+    if (rc != 0)
+        return vta_error_set(error, VTA_EIO, "listen: %s: %s", name, uv_strerror(rc));
+    log_listening(listener);
+    return 0;
+}
+
+/* ---- TCP ----------------------------------------------------------------------------------- */
+
+static int listen_tcp(struct server *server, const struct address *address, const char *name,
+                      struct vta_error *error)
+{
+    char port[8];
+    snprintf(port, sizeof port, "%u", address->port);
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    struct addrinfo *found = NULL;
+    int rc = getaddrinfo(address->host, port, &hints, &found);
+    if (rc != 0)
+        return vta_error_set(error, VTA_EIO, "listen: %s: %s", name, gai_strerror(rc));
+
+    struct listener *listener = add(server, found->ai_family, error);
+    if (listener == NULL) {
+        freeaddrinfo(found);
+        return VTA_ENOMEM;
+    }
+    /* [::] means IPv6 alone, so that it and 0.0.0.0 can stand side by side on one port. */
+    rc = uv_tcp_bind(&listener->uv.tcp, found->ai_addr,
+                     found->ai_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
+    freeaddrinfo(found);
+    if (rc != 0)
+        return vta_error_set(error, VTA_EIO, "listen: %s: %s", name, uv_strerror(rc));
+    return start(listener, name, error);
+}
+
+/* ---- Unix sockets -------------------------------------------------------------------------- */
+
+/* Removes a socket's file if nobody listens there. */
+static int remove_stale(const char *path, const char *name, struct vta_error *error)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return 0; /* bind says what is wrong, if anything */
+    if (!S_ISSOCK(st.st_mode))
+        return vta_error_set(error, VTA_EEXIST, "listen: %s: a file that is not a socket is there",
+                             name);
+
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return vta_error_set(error, VTA_EIO, "listen: %s: %s", name, strerror(errno));
+    bool stale = connect(fd, (struct sockaddr *)&un, sizeof un) != 0 && errno == ECONNREFUSED;
+    close(fd);
+    if (!stale)
+        return vta_error_set(error, VTA_EEXIST, "listen: %s: another process listens there", name);
+    if (unlink(path) != 0)
+        return vta_error_set(error, VTA_EIO, "listen: %s: %s", name, strerror(errno));
+    return 0;
+}
+
+static int listen_unix(struct server *server, const struct address *address, const char *name,
+                       struct vta_error *error)
+{
+    int rc = remove_stale(address->path, name, error);
+    if (rc != 0)
+        return rc;
+    struct listener *listener = add(server, AF_UNIX, error);
+    if (listener == NULL)
+        return VTA_ENOMEM;
+    rc = uv_pipe_bind(&listener->uv.pipe, address->path);
+    if (rc != 0)
+        return vta_error_set(error, VTA_EIO, "listen: %s: %s", name, uv_strerror(rc));
+    return start(listener, name, error);
+}
+
+/* ---- Passed sockets ------------------------------------------------------------------------ */
+
+static int listen_passed(struct server *server, int fd, struct vta_error *error)
+{
+    char name[32];
+    snprintf(name, sizeof name, "descriptor %d", fd);
+    struct sockaddr_storage address = { 0 };
+    socklen_t size = sizeof address;
+    int accepts = 0;
+    socklen_t accepts_size = sizeof accepts;
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &accepts_size) != 0)
+        return vta_error_set(error, VTA_EIO, "listen: %s was passed, but is no socket: %s", name,
+                             strerror(errno));
+    int family = address.ss_family;
+    if (!accepts || (family != AF_INET && family != AF_INET6 && family != AF_UNIX))
+        return vta_error_set(error, VTA_EUNSUPPORTED,
+                             "listen: %s was passed, but is no listening TCP or Unix socket "
+                             "(a .socket unit needs Accept=no)",
+                             name);
+    struct listener *listener = add(server, family, error);
+    if (listener == NULL)
+        return VTA_ENOMEM;
+    int rc = family == AF_UNIX ? uv_pipe_open(&listener->uv.pipe, fd)
+                               : uv_tcp_open(&listener->uv.tcp, fd);
+    if (rc != 0)
+        return vta_error_set(error, VTA_EIO, "listen: %s: %s", name, uv_strerror(rc));
+    return start(listener, name, error);
+}
+
+/* ---- All ----------------------------------------------------------------------------------- */
+
+static int listen_one(struct server *server, const char *name, struct vta_error *error)
+{
+    struct address address;
+    int rc = address_parse(&address, name, error);
+    if (rc != 0)
+        return rc;
+    return address.local ? listen_unix(server, &address, name, error)
+                         : listen_tcp(server, &address, name, error);
+}
+
+int listen_all(struct server *server, const struct config_list *addresses, struct vta_error *error)
+{
+    int first, rc = 0;
+    int passed = notify_listen_fds(&first);
+    if (passed < 0)
+        return vta_error_set(error, VTA_EIO, "socket activation: %s", strerror(-passed));
+    for (int i = 0; i < passed && rc == 0; i++)
+        rc = listen_passed(server, first + i, error);
+    for (size_t i = 0; passed == 0 && i < addresses->count && rc == 0; i++)
+        rc = listen_one(server, addresses->items[i], error);
+    if (rc == 0 && server->listeners == NULL)
+        rc = vta_error_set(error, VTA_ECONFIG, "listen: no address to listen on");
+    return rc;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void listen_close(struct server *server)
+{
+    while (server->listeners != NULL) {
+        struct listener *listener = server->listeners;
+        server->listeners = listener->next;
+        uv_close(&listener->uv.handle, on_closed);
+    }
+}

@@ -1,0 +1,295 @@
+/* native.c: the request loop of a native session.
+ */
+#include "native.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "connection.h"
+#include "server.h"
+
+#define HEAD_BYTES_KEPT (64u << 10) /* a reply's buffer that grew beyond is given back */
+
+int native_open(struct native **opened, struct connection *connection, struct vta_error *error)
+{
+    struct server *server = connection->server;
+    struct vta_service_options options;
+    config_service_options(&server->config, &options);
+
+    struct native *native = calloc(1, sizeof *native);
+    if (native == NULL)
+        return vta_error_set(error, VTA_ENOMEM, "no memory for a session");
+    struct vta_error why = { 0 };
+    native->service = vta_service_new(&options, &why);
+    if (native->service == NULL) {
+        free(native);
+        *error = why;
+        return why.code != 0 ? why.code : VTA_EINTERNAL;
+    }
+    struct inbox_limits limits = { .requests = (uint32_t)server->config.max_queued_requests,
+                                   .bytes = server->config.max_queued_bytes };
+    inbox_init(&native->inbox, &server->pool, &options.wire, &limits);
+    native->connection = connection;
+    native->unsent_limit = server->config.max_write_queue_bytes;
+    *opened = native;
+    return 0;
+}
+
+void native_close(struct native *native)
+{
+    if (native->job == NULL)
+        return;
+    job_stop(native->job, VTA_ECANCELLED);
+    /* While it is at work its timer is still needed; native_job_done closes it then. */
+    if (!native->job->busy)
+        job_close(native->job);
+}
+
+void native_free(struct native *native)
+{
+    if (native == NULL)
+        return;
+    job_free(native->job);
+    inbox_clear(&native->inbox);
+    vta_service_free(native->service);
+    free(native);
+}
+
+static bool at_work(const struct native *native)
+{
+    return native->job != NULL && native->job->busy;
+}
+
+bool native_idle(const struct native *native)
+{
+    return !at_work(native) && native->inbox.waiting == 0 &&
+           transport_unsent(native->connection->transport) == 0;
+}
+
+void native_stop(struct native *native, int code)
+{
+    if (at_work(native))
+        job_stop(native->job, code);
+}
+
+/* ---- Replies ------------------------------------------------------------------------------- */
+
+static bool is_live(const struct native *native)
+{
+    return native->connection->state == CONNECTION_OPEN ||
+           native->connection->state == CONNECTION_DRAINING;
+}
+
+static void send_reply(struct native *native, const struct vta_rpc_message *message,
+                       struct vta_reply *reply)
+{
+    struct connection *connection = native->connection;
+    if (message->type == VTA_RPC_NOTIFY)
+        return;
+    if (reply->head.size == 0) {
+        connection_close(connection, "no memory for a reply");
+        return;
+    }
+    int rc = transport_write(connection->transport, reply->head.data, reply->head.size, reply->bulk,
+                             reply->bulk_bytes);
+    if (rc < 0)
+        connection_close(connection, "%s", uv_strerror(rc));
+    else if (rc > 0)
+        native->sending_bulk = reply->bulk_bytes;
+    /* A bulk costs no memory, and only one is on its way; the others' copies are what counts. */
+    if (transport_unsent(connection->transport) > native->unsent_limit + native->sending_bulk)
+        native->clogged = true;
+    if (reply->head.alloc > HEAD_BYTES_KEPT)
+        vta_reply_clear(reply);
+}
+
+/* A reply that the connection gives, not the service. */
+static void send_error(struct native *native, const struct vta_rpc_message *message, int code,
+                       const char *text)
+{
+    struct vta_reply *reply = &native->connection->server->reply;
+    struct vta_error error;
+    msgpack_packer packer;
+    vta_error_set(&error, code, "%.*s: %s", (int)message->method_length, message->method, text);
+    msgpack_sbuffer_clear(&reply->head);
+    reply->bulk_bytes = 0;
+    msgpack_packer_init(&packer, &reply->head, msgpack_sbuffer_write);
+    vta_rpc_pack_error(&packer, message->msgid, &error);
+    send_reply(native, message, reply);
+}
+
+/* ---- Calls --------------------------------------------------------------------------------- */
+
+static bool is_cancel(const struct vta_rpc_message *message)
+{
+    return message->method_length == 6 && memcmp(message->method, "cancel", 6) == 0;
+}
+
+/* ping and cancel. A run that still waits for a thread is in progress for the client, while the
+ * service does not know it yet; so it is stopped here. */
+static void call_urgent(struct native *native, const struct vta_rpc_message *message)
+{
+    struct vta_reply *reply = &native->connection->server->reply;
+    vta_service_urgent(native->service, message->msgid, message->method, message->method_length,
+                       &message->params, reply);
+    if (!reply->failed && is_cancel(message) && at_work(native) && native->job->is_run) {
+        msgpack_packer packer;
+        job_stop(native->job, VTA_ECANCELLED);
+        msgpack_sbuffer_clear(&reply->head);
+        msgpack_packer_init(&packer, &reply->head, msgpack_sbuffer_write);
+        vta_rpc_pack_result(&packer, message->msgid);
+        msgpack_pack_true(&packer);
+    }
+    send_reply(native, message, reply);
+}
+
+static void call_quick(struct native *native, const struct vta_rpc_message *message)
+{
+    struct vta_reply *reply = &native->connection->server->reply;
+    vta_service_call(native->service, message->msgid, message->method, message->method_length,
+                     &message->params, reply);
+    send_reply(native, message, reply);
+}
+
+/* Moves the oldest message to the thread pool. */
+static int call_slow(struct native *native, struct vta_error *error)
+{
+    struct bytes bytes;
+    int rc = native->job == NULL ? job_new(&native->job, native, error) : 0;
+    if (rc == 0 && inbox_take(&native->inbox, &bytes) != 0)
+        rc = vta_error_set(error, VTA_ENOMEM, "no memory for a request");
+    return rc == 0 ? job_start(native->job, &bytes, error) : rc;
+}
+
+static int decode(struct native *native, const uint8_t *bytes, size_t length,
+                  struct vta_rpc_message *message, struct vta_error *error)
+{
+    msgpack_zone *zone = &native->connection->server->zone;
+    msgpack_zone_clear(zone);
+    int rc = vta_rpc_decode(message, bytes, length, zone, error);
+    if (rc == 0 && message->type == VTA_RPC_RESPONSE)
+        rc = vta_error_set(error, VTA_EPROTO, "a response came where requests are expected");
+    return rc;
+}
+
+/* Executes the oldest message that waits. */
+static int execute_front(struct native *native, const uint8_t *bytes, size_t length,
+                         struct vta_error *error)
+{
+    struct vta_rpc_message message;
+    int rc = decode(native, bytes, length, &message, error);
+    if (rc != 0)
+        return rc;
+
+    enum vta_method_class class = vta_service_class(message.method, message.method_length);
+    if (class == VTA_METHOD_URGENT) {
+        call_urgent(native, &message);
+    } else if (native->connection->state == CONNECTION_DRAINING) {
+        send_error(native, &message, VTA_ECLOSED, "the server is stopping");
+    } else if (class == VTA_METHOD_SLOW) {
+        return call_slow(native, error);
+    } else {
+        call_quick(native, &message);
+    }
+    inbox_pop(&native->inbox);
+    return 0;
+}
+
+/* Executes the newest message out of turn, if it is urgent. */
+static int execute_urgent(struct native *native, const uint8_t *bytes, size_t length,
+                          struct vta_error *error)
+{
+    struct vta_rpc_message message;
+    int rc = decode(native, bytes, length, &message, error);
+    if (rc == 0 && vta_service_class(message.method, message.method_length) == VTA_METHOD_URGENT) {
+        call_urgent(native, &message);
+        inbox_skip(&native->inbox);
+    }
+    return rc;
+}
+
+/* ---- The loop ------------------------------------------------------------------------------ */
+
+static bool can_call(const struct native *native)
+{
+    return is_live(native) && !at_work(native) && native->sending_bulk == 0 && !native->clogged;
+}
+
+/* Executes what may be executed, cuts what has arrived, until neither goes on. */
+static int advance(struct native *native, struct vta_error *error)
+{
+    const uint8_t *bytes;
+    size_t length;
+    for (;;) {
+        int rc = 0;
+        while (rc == 0 && can_call(native) && inbox_front(&native->inbox, &bytes, &length))
+            rc = execute_front(native, bytes, length, error);
+        if (rc != 0 || !is_live(native) || native->inbox.full || native->clogged)
+            return rc;
+
+        rc = inbox_cut(&native->inbox, &bytes, &length, error);
+        if (rc <= 0)
+            return rc;
+        if (!can_call(native) && (rc = execute_urgent(native, bytes, length, error)) != 0)
+            return rc;
+    }
+}
+
+static void go_on(struct native *native)
+{
+    struct connection *connection = native->connection;
+    struct vta_error error = { .insn = -1 };
+    int rc = advance(native, &error);
+    if (rc < 0 && is_live(native))
+        connection_refuse(connection, &error);
+    if (inbox_settle(&native->inbox) != 0)
+        connection_close(connection, "no memory for what arrived");
+    if (is_live(native))
+        transport_read(connection->transport,
+                       !native->inbox.full && !native->clogged && !inbox_has_uncut(&native->inbox));
+    connection_progress(connection);
+}
+
+void native_room(struct native *native, uint8_t **bytes, size_t *nbytes)
+{
+    inbox_room(&native->inbox, bytes, nbytes);
+}
+
+void native_arrived(struct native *native, size_t nbytes)
+{
+    inbox_arrived(&native->inbox, nbytes);
+    go_on(native);
+}
+
+void native_begin(struct native *native, size_t nbytes)
+{
+    uint8_t *bytes;
+    size_t room;
+    inbox_room(&native->inbox, &bytes, &room); /* the shared buffer, as the inbox is empty */
+    native_arrived(native, nbytes);
+}
+
+void native_drained(struct native *native)
+{
+    native->sending_bulk = 0;
+    native->clogged = false;
+    go_on(native);
+}
+
+void native_job_done(struct native *native)
+{
+    struct job *job = native->job;
+    if (native->connection->state == CONNECTION_CLOSING) {
+        job_close(job);
+        return;
+    }
+    if (is_live(native) && job->cancelled)
+        send_error(native, &job->message, job->stop, vta_error_text(job->stop));
+    else if (is_live(native))
+        send_reply(native, &job->message, &job->reply);
+    inbox_pool_give(&native->connection->server->pool, &job->bytes);
+    if (native->connection->state == CONNECTION_CLOSING)
+        job_close(job);
+    else
+        go_on(native);
+}

@@ -1,0 +1,47 @@
+/* native.h: a connection that speaks MessagePack-RPC: requests in, calls on a service, replies out.
+ *
+ * Requests are executed one at a time in the order in which they arrived, quick ones on the loop,
+ * slow ones on the thread pool (job.h); urgent ones overtake what waits. While too much waits, or
+ * too many replies are unsent, nothing is read.
+ */
+#ifndef VTA_SERVER_NATIVE_H
+#define VTA_SERVER_NATIVE_H
+
+#include "inbox.h"
+#include "job.h"
+#include "service/service.h"
+
+struct connection;
+
+struct native {
+    struct connection *connection;
+    struct vta_service *service; /* owned */
+    struct inbox inbox;
+    struct job *job;       /* owned; made at the first slow request */
+    uint64_t unsent_limit; /* bytes */
+    uint64_t sending_bulk; /* bytes of a reply that are being sent from the session's memory, so
+                              that no call may change it; 0: none */
+    bool clogged;          /* too much else is unsent */
+};
+
+/* Opens a session. VTA_ENOMEM, or what vta_service_new says. */
+int native_open(struct native **native, struct connection *connection, struct vta_error *error);
+
+void native_room(struct native *native, uint8_t **bytes, size_t *nbytes);
+void native_arrived(struct native *native, size_t nbytes);
+/* Bytes that were read to the pool's shared buffer before there was a session. */
+void native_begin(struct native *native, size_t nbytes);
+void native_drained(struct native *native);
+
+/* Nothing waits, runs, or is unsent. */
+bool native_idle(const struct native *native);
+
+/* Ends a run that is in progress; its reply says code. */
+void native_stop(struct native *native, int code);
+
+/* No more calls. The job, if one is at work, ends soon and releases the connection. */
+void native_close(struct native *native);
+/* After everything has come back. */
+void native_free(struct native *native);
+
+#endif

@@ -1,0 +1,57 @@
+/* server.h: the daemon's one struct: loop, listeners, connections, and what they share.
+ *
+ * A run of the daemon: server_start, uv_run, server_clear. SIGTERM or SIGINT: RUNNING → STOPPING
+ * (nothing new; runs finish within grace_ms, then they are cancelled) → STOPPED (everything is
+ * closed at once); a second signal takes the last step at once. SIGHUP reloads.
+ */
+#ifndef VTA_SERVER_SERVER_H
+#define VTA_SERVER_SERVER_H
+
+#include <msgpack.h>
+#include <uv.h>
+
+#include "config.h"
+#include "inbox.h"
+#include "listen.h"
+#include "service/service.h"
+
+struct connection;
+
+enum server_state {
+    SERVER_RUNNING,
+    SERVER_STOPPING,   /* within the grace time */
+    SERVER_CANCELLING, /* runs were cancelled; their answers go out */
+    SERVER_STOPPED
+};
+
+struct server {
+    uv_loop_t loop;
+    struct config config;
+    const struct config_source *source; /* for a reload; not owned */
+    enum server_state state;
+
+    struct listener *listeners; /* owned */
+    uv_signal_t signals[3];
+    uv_timer_t watchdog, grace;
+
+    struct connection *connections; /* newest first */
+    uint64_t connection_count, last_id;
+
+    /* Shared by all connections between two returns to the loop. */
+    struct inbox_pool pool;
+    msgpack_zone zone;      /* of a message that is executed at once */
+    struct vta_reply reply; /* of a quick or urgent call */
+};
+
+/* Takes the configuration over. On failure everything is released. */
+int server_start(struct server *server, struct config *config, const struct config_source *source,
+                 struct vta_error *error);
+/* After the loop has ended. */
+void server_clear(struct server *server);
+
+/* For connection.c. */
+void server_add(struct server *server, struct connection *connection);
+void server_remove(struct server *server, struct connection *connection);
+void server_connection_gone(struct server *server);
+
+#endif
