@@ -62,18 +62,14 @@ static int read_message(struct vta_rpc_message *message, const msgpack_object *w
     uint64_t type;
     int rc;
 
-    if (whole->type != MSGPACK_OBJECT_ARRAY)
+    if (whole->type != MSGPACK_OBJECT_ARRAY || whole->via.array.size == 0)
         return unexpected("message", "an array of 3 or 4", whole, error);
-    if (whole->via.array.size == 0)
-        return vta_error_set(error, VTA_EPROTO,
-                             "message: expected an array of 3 or 4, got an "
-                             "empty one");
     if (entry[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER || entry[0].via.u64 > VTA_RPC_NOTIFY)
         return unexpected("message type", "0 (request), 1 (response) or 2 (notification)",
                           &entry[0], error);
     type = entry[0].via.u64;
     if (whole->via.array.size != entries[type])
-        return vta_error_set(error, VTA_EPROTO, "message: %s is an array of %u, got one of %u",
+        return vta_error_set(error, VTA_EPROTO, "message: %s is an array of %u, got an array of %u",
                              names[type], entries[type], whole->via.array.size);
 
     message->type = (enum vta_rpc_type)type;

@@ -147,7 +147,7 @@ int vta_get_text(const msgpack_object *object, char *text, size_t max, const cha
     nul = memchr(str->ptr, '\0', str->size);
     if (nul != NULL)
         return vta_error_set(error, VTA_EINVAL,
-                             "%s: a string without NUL expected, byte %td is one", what,
+                             "%s: expected a string without NUL, byte %td is one", what,
                              nul - str->ptr);
     memcpy(text, str->ptr, str->size);
     text[str->size] = '\0';
@@ -212,7 +212,7 @@ const msgpack_object *vta_map_get(const msgpack_object *map, const char *key)
         const msgpack_object_kv *entry = &map->via.map.ptr[i];
 
         if (entry->key.type == MSGPACK_OBJECT_STR && entry->key.via.str.size == length &&
-            memcmp(entry->key.via.str.ptr, key, length) == 0)
+            (length == 0 || memcmp(entry->key.via.str.ptr, key, length) == 0))
             return &entry->val;
     }
     return NULL;
