@@ -90,7 +90,8 @@ static void linger(struct connection *connection, const char *reason)
 {
     connection->state = CONNECTION_LINGERING;
     if (connection->reason[0] == '\0')
-        snprintf(connection->reason, sizeof connection->reason, "%s", reason);
+        snprintf(connection->reason, sizeof connection->reason, "%.*s",
+                 (int)sizeof connection->reason - 1, reason);
     uv_timer_start(&connection->timer, on_lingered, LINGER_MS, 0);
     transport_finish(connection->transport);
     transport_read(connection->transport, true);
