@@ -9,8 +9,8 @@
 #include "core/isa.h"
 #include <vta/module.h>
 
-#define TILES      (ADD_NUMBERS / 16) /* ACC elements of 16 numbers each */
-#define EXTENT_MAX ((1u << 14) - 1)
+#define TILES  (ADD_NUMBERS / 16) /* ACC elements of 16 numbers each */
+#define EXTENT (1u << 12)
 
 /* Appends an instruction, with a relocation to a parameter where param is not NONE. */
 #define NONE (UINT32_MAX - 1)
@@ -94,11 +94,9 @@ static void make_spin(struct vta_kernel *kernel, const struct vta_layout *layout
     add_uop(kernel, layout, 0);
     for (uint32_t i = 0; i < spins; i++)
         add_insn(kernel, layout,
-                 (struct vta_insn){ .opcode = VTA_OP_GEMM,
-                                    .nest = { .reset = 1,
-                                              .uop_end = 1,
-                                              .iter_out = EXTENT_MAX,
-                                              .iter_in = EXTENT_MAX } },
+                 (struct vta_insn){
+                     .opcode = VTA_OP_GEMM,
+                     .nest = { .reset = 1, .uop_end = 1, .iter_out = EXTENT, .iter_in = EXTENT } },
                  NONE);
     add_insn(kernel, layout, (struct vta_insn){ .opcode = VTA_OP_FINISH }, NONE);
 }

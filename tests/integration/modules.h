@@ -1,7 +1,7 @@
 /* modules.h: module files for tests, made by hand, instruction by instruction.
  *
  *   add    out = low bytes of a + b; a and b are ADD_NUMBERS int32, out as many int8
- *   spin   computes nothing for a long time: GEMM resets, 2^28 iterations per instruction; one int8
+ *   spin   computes nothing for a long time: GEMM resets, 2^24 iterations per instruction; one int8
  *          parameter `out` of ADD_NUMBERS, which it does not write
  */
 #ifndef VTA_TESTS_MODULES_H
