@@ -37,7 +37,8 @@ static void on_timer_closed(uv_handle_t *handle)
 
 void job_close(struct job *job)
 {
-    uv_close((uv_handle_t *)&job->timer, on_timer_closed);
+    if (!uv_is_closing((uv_handle_t *)&job->timer))
+        uv_close((uv_handle_t *)&job->timer, on_timer_closed);
 }
 
 void job_free(struct job *job)

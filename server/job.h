@@ -42,7 +42,7 @@ int job_start(struct job *job, struct bytes *bytes, struct vta_error *error);
 /* Makes it end soon, whether it has begun or not. */
 void job_stop(struct job *job, int code);
 
-/* Closes the timer, which holds the connection. */
+/* Closes the timer, which holds the connection. May be called again. */
 void job_close(struct job *job);
 void job_free(struct job *job); /* NULL is allowed */
 

@@ -279,10 +279,6 @@ void native_drained(struct native *native)
 void native_job_done(struct native *native)
 {
     struct job *job = native->job;
-    if (native->connection->state == CONNECTION_CLOSING) {
-        job_close(job);
-        return;
-    }
     if (is_live(native) && job->cancelled)
         send_error(native, &job->message, job->stop, vta_error_text(job->stop));
     else if (is_live(native))
