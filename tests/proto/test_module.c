@@ -237,8 +237,7 @@ Test(module, refuses_bytes_behind_the_end)
 Test(module, refuses_what_is_no_module_file)
 {
     static const char *const others[] = { "", "\x80", "hello", "{\"TARGET\": \"sim\"}",
-                                          "\x85\xa6"
-                                          "format\xaavta-modul3\xa7version\x01" };
+                                          "\205\246format\252vta-modul3\247version\1" };
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         struct vta_error error = { 0 };

@@ -208,18 +208,18 @@ Test(scan, agrees_with_msgpack_about_any_bytes)
         verdict = scan(&limits, bytes.data, bytes.size, NULL, false);
         if (verdict.rc == VTA_ELIMIT)
             continue;
+        if (verdict.rc == VTA_EPROTO) { /* msgpack-c knows extensions, and would go on */
+            uint8_t byte = bytes.data[verdict.taken - 1];
+
+            cr_assert(byte == 0xc1 || (byte >= 0xc7 && byte <= 0xc9) ||
+                      (byte >= 0xd4 && byte <= 0xd8));
+            continue;
+        }
         other = unpack(bytes.data, bytes.size, &end);
+        cr_assert_eq(other, verdict.rc);
         if (verdict.rc == 1) {
-            cr_assert_eq(other, 1);
             cr_assert_eq(end, verdict.taken);
             whole++;
-        } else if (verdict.rc == 0) {
-            cr_assert_eq(other, 0);
-        } else {
-            cr_assert_eq(verdict.rc, VTA_EPROTO);
-            cr_assert(
-                bytes.data[verdict.taken - 1] == 0xc1 ||
-                (bytes.data[verdict.taken - 1] >= 0xc7 && bytes.data[verdict.taken - 1] <= 0xd8));
         }
     }
     cr_expect(whole > runs / 20, "only %u of %u were whole values", whole, runs);
