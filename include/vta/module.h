@@ -24,7 +24,9 @@ struct vta_module_limits {
 
 VTA_API void vta_module_limits_default(struct vta_module_limits *limits);
 
-/* Encodes an image. The caller frees *bytes. */
+/* Encodes an image: one image, one encoding. The caller frees *bytes.
+ * Returns 0, VTA_EFORMAT, VTA_ECONFIG or VTA_ELIMIT for an image that decoding (with the default
+ * limits) would refuse, or VTA_ENOMEM. */
 VTA_API int vta_module_encode(const struct vta_module_image *image, uint8_t **bytes, size_t *nbytes,
                               struct vta_error *error);
 
@@ -33,8 +35,9 @@ VTA_API int vta_module_encode(const struct vta_module_image *image, uint8_t **by
 VTA_API int vta_module_decode(struct vta_module_image *image, const uint8_t *bytes, size_t nbytes,
                               const struct vta_module_limits *limits, struct vta_error *error);
 
-/* File versions. Writing goes to a temporary name first, so that path is the old or the new file.
- */
+/* The same with a file; messages begin with its path, VTA_EIO says what failed. Writing goes to a
+ * temporary name in the same folder first and is on disk before it gets its own, so that path is
+ * the old or the new file whatever happens. Only regular files are read or replaced. */
 VTA_API int vta_module_save(const struct vta_module_image *image, const char *path,
                             struct vta_error *error);
 VTA_API int vta_module_open(struct vta_module_image *image, const char *path,

@@ -164,6 +164,46 @@ Test(module, derives_the_hardware_that_it_reads)
     free(file.bytes);
 }
 
+/* The bytes of the dump in docs/MODULE.md: lines of "    00000010: 75 6c …". */
+static struct file documented_file(void)
+{
+    FILE *doc = fopen(MODULE_DOC, "r");
+    struct file file = { malloc(4096), 0 };
+    char line[256];
+
+    cr_assert_not_null(doc, "%s", MODULE_DOC);
+    while (fgets(line, sizeof line, doc) != NULL) {
+        unsigned offset, byte;
+        int at = 0, length;
+
+        if (sscanf(line, "    %8x:%n", &offset, &at) != 1 || at == 0)
+            continue;
+        cr_assert_eq(offset, file.nbytes);
+        for (int i = 0; i < 16; i++, at += length) {
+            cr_assert_eq(sscanf(line + at, " %2x%n", &byte, &length), 1, "%s", line);
+            file.bytes[file.nbytes++] = (uint8_t)byte;
+        }
+    }
+    fclose(doc);
+    return file;
+}
+
+Test(module, reads_the_file_that_the_documentation_shows)
+{
+    struct file file = documented_file();
+    struct vta_module_image image;
+    struct vta_error error = { 0 };
+
+    cr_assert_eq(vta_module_decode(&image, file.bytes, file.nbytes, NULL, &error), 0, "%s",
+                 error.message);
+    cr_assert_eq(image.kernel_count, 1);
+    cr_expect_str_eq(image.kernels[0].name, "copy");
+    cr_expect_eq(image.kernels[0].insn_count, 2);
+    cr_expect_eq(image.kernels[0].params[0].memory, VTA_MEM_ACC);
+    vta_module_image_clear(&image);
+    free(file.bytes);
+}
+
 /* ---- Damage -------------------------------------------------------------------------------- */
 
 Test(module, refuses_a_file_cut_short_anywhere)
