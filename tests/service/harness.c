@@ -1,7 +1,6 @@
 /* harness.c: requests and module files for tests of the service; see harness.h. */
 #include "harness.h"
-
-#include <criterion/criterion.h>
+#include "check.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

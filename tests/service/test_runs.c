@@ -311,7 +311,8 @@ Test(stop, ends_an_evaluation_inside_and_between_runs)
     pthread_join(thread, NULL);
 }
 
-/* Stops without pause; counts the stops that found a run. */
+/* Stops after ever different pauses, to meet the moments in which a run begins or ends; counts the
+ * stops that found one. */
 struct stopper {
     atomic_bool enough;
     uint64_t stops;
@@ -320,10 +321,11 @@ struct stopper {
 static void *stop_always(void *context)
 {
     struct stopper *stopper = context;
-    while (!atomic_load(&stopper->enough)) {
+    for (unsigned i = 0; !atomic_load(&stopper->enough); i++) {
+        for (volatile unsigned pause = i * 7919 % 4001; pause > 0; pause--)
+            ;
         if (vta_service_stop(service, VTA_ECANCELLED))
             stopper->stops++;
-        sched_yield();
     }
     return NULL;
 }
