@@ -472,6 +472,17 @@ Test(module, holds_the_size_against_its_limit_before_anything_else)
     cr_expect_str_eq(error.message, "67108865 bytes in a module file, the limit is 67108864");
 }
 
+Test(module, allocates_nothing_for_what_a_file_only_announces)
+{
+    struct file file = { malloc(64), 0 };
+    static const char announced[] =
+        "\205\246format\252vta-module\247version\1\250hardware\335\177\377\377\377";
+
+    file.nbytes = sizeof announced - 1;
+    memcpy(file.bytes, announced, file.nbytes);
+    refuse(&file, VTA_ELIMIT, "an array of 2147483647 entries, the limit is");
+}
+
 Test(module, does_not_write_what_it_would_not_read)
 {
     struct vta_module_image image;
