@@ -115,7 +115,7 @@ Test(ends, sigterm_lets_runs_finish_and_answers_them)
     static struct session others[4];
     uint32_t runs[4];
     for (int i = 0; i < 4; i++)
-        session_open(&others[i], daemon_.port, 16);
+        session_open(&others[i], daemon_.port, 4);
     for (int i = 0; i < 4; i++)
         runs[i] = session_spin(&others[i]);
     uint32_t late = wire_request(&others[0].wire, "run", "uh", others[0].spin,
