@@ -2,8 +2,8 @@
  *
  * A nest may say more than one instruction's fields hold: 16 bits for the stride of a copy, 14 for
  * the iterations of a GEMM, the UOP SRAM for its micro-ops. Such an operation becomes several
- * instructions. The sizes of a copy always fit their 16 bits: a GEMM instruction has 32 bits for the
- * depths of INP, WGT and ACC together, and each axis of a block is in two of them.
+ * instructions. The sizes of a copy always fit their 16 bits: a GEMM instruction has 32 bits for
+ * the depths of INP, WGT and ACC together, and each axis of a block is in two of them.
  */
 #include "nest.h"
 
