@@ -240,6 +240,5 @@ bool vta_board_skip(const struct vta_board *board)
 
 void vta_board_info(const struct vta_board *board, struct vta_device_info *info)
 {
-    struct vta_dev closed = { .ops = board->options.device };
-    board->options.device->info(board->device != NULL ? board->device : &closed, info);
+    board->options.device->info(board->device, &board->options.hw, info);
 }

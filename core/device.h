@@ -40,7 +40,9 @@ struct vta_device_ops {
     /* As after power-up: SRAM zeroed. */
     void (*reset)(struct vta_dev *device);
     void (*close)(struct vta_dev *device);
-    void (*info)(const struct vta_dev *device, struct vta_device_info *info);
+    /* What it is, or what it would be for this configuration while none is open (device NULL). */
+    void (*info)(const struct vta_dev *device, const struct vta_hw *hw,
+                 struct vta_device_info *info);
 };
 
 struct vta_dev {

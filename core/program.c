@@ -3,6 +3,8 @@
  */
 #include "program.h"
 
+#include "plan.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@ void vta_program_free(struct vta_program *program)
     free(program->uops);
     free(program->params);
     free(program->order);
+    vta_plan_free(program->plan);
     free(program);
 }
 

@@ -11,6 +11,8 @@
 #include <vta/hw.h>
 #include <vta/kernel.h>
 
+#include <stdatomic.h>
+
 #include "isa.h"
 
 /* Token counts of the four dependence queues. */
@@ -22,6 +24,8 @@ struct vta_tokens {
 #define VTA_BASE_ABSOLUTE UINT32_MAX       /* DRAM address 0 */
 #define VTA_BASE_UOPS     (UINT32_MAX - 1) /* program->uops[0]; the LOAD UOP of every program */
 /* any other value: the parameter with that index */
+
+struct vta_plan;
 
 struct vta_program {
     struct vta_hw hw;
@@ -43,6 +47,9 @@ struct vta_program {
     struct vta_tokens before, after;
     struct vta_counters counters; /* what one run adds */
     uint64_t work;                /* steps of all GEMM and ALU nests, and rows of micro-ops */
+
+    /* The simulator's, made at the first run by whichever board comes first; owned. */
+    struct vta_plan *_Atomic plan;
 };
 
 void vta_program_free(struct vta_program *program); /* NULL is allowed */

@@ -1,4 +1,4 @@
-/* sim.c: the simulator as a device: power, and the walk through a program's instructions. */
+/* sim.c: the simulator as a device: power, and the walk through a program's plan. */
 #include "sim.h"
 
 #include <stdlib.h>
@@ -18,98 +18,174 @@ static int sim_open(struct vta_dev **device, const struct vta_hw *hw, struct vta
         return vta_error_set(error, VTA_ENOMEM, "no memory for a simulator");
     sim->device.ops = &vta_sim_device;
     sim->hw = *hw;
-    sim->inp_wide = hw->inp_bits > 8;
-    sim->wgt_wide = hw->wgt_bits > 8;
+    sim->kernels = vta_kernels_choose(hw);
     *device = &sim->device;
     return 0;
 }
 
+/* ---- Power --------------------------------------------------------------------------------- */
+
 static void power_off(struct vta_sim *sim)
 {
     free(sim->uop);
-    free(sim->inp);
-    free(sim->wgt);
-    free(sim->acc);
+    free(sim->sram.inp);
+    free(sim->sram.wgt);
+    free(sim->sram.acc);
+    free(sim->sram.inp_sums);
     sim->uop = NULL;
-    sim->inp = sim->wgt = NULL;
-    sim->acc = NULL;
+    memset(&sim->sram, 0, sizeof(sim->sram));
     sim->powered = false;
+}
+
+/* Cache-line aligned; not cleared. */
+static void *sram_alloc(size_t count, size_t size)
+{
+    return aligned_alloc(64, (count * size + 63) / 64 * 64);
 }
 
 static int power_on(struct vta_sim *sim, struct vta_error *error)
 {
     const struct vta_hw *hw = &sim->hw;
-    const size_t inp = (size_t)hw->depth[VTA_MEM_INP] * hw->batch * hw->block;
-    const size_t wgt = (size_t)hw->depth[VTA_MEM_WGT] * hw->block * hw->block;
-    const size_t acc = (size_t)hw->depth[VTA_MEM_ACC] * hw->batch * hw->block;
+    struct vta_sram *sram = &sim->sram;
+    const size_t acc_tile = (size_t)hw->batch * hw->block * sizeof(int32_t);
+    bool wants_sums;
 
     if (sim->powered)
         return 0;
+    *sram = (struct vta_sram){ .batch = hw->batch,
+                               .block = hw->block,
+                               .inp_bits = hw->inp_bits,
+                               .wgt_bits = hw->wgt_bits,
+                               .out_bits = hw->out_bits };
+    sim->kernels->layout(sram, &wants_sums);
     sim->uop = calloc(hw->depth[VTA_MEM_UOP], sizeof(*sim->uop));
-    sim->inp = calloc(inp, sim->inp_wide ? sizeof(int32_t) : sizeof(int8_t));
-    sim->wgt = calloc(wgt, sim->wgt_wide ? sizeof(int32_t) : sizeof(int8_t));
-    sim->acc = calloc(acc, sizeof(*sim->acc));
-    if (sim->uop == NULL || sim->inp == NULL || sim->wgt == NULL || sim->acc == NULL) {
+    sram->inp = sram_alloc(hw->depth[VTA_MEM_INP], sram->inp_stride);
+    sram->wgt = sram_alloc(hw->depth[VTA_MEM_WGT], sram->wgt_stride);
+    sram->acc = sram_alloc(hw->depth[VTA_MEM_ACC], acc_tile);
+    if (wants_sums)
+        sram->inp_sums = sram_alloc(hw->depth[VTA_MEM_INP], hw->batch * sizeof(int32_t));
+    if (sim->uop == NULL || sram->inp == NULL || sram->wgt == NULL || sram->acc == NULL ||
+        (wants_sums && sram->inp_sums == NULL)) {
         power_off(sim);
         return vta_error_set(error, VTA_ENOMEM, "no memory for the simulator's SRAM");
     }
+    sim->kernels->load_inp(sram, 0, NULL, hw->depth[VTA_MEM_INP]);
+    sim->kernels->load_wgt(sram, 0, NULL, hw->depth[VTA_MEM_WGT]);
+    memset(sram->acc, 0, hw->depth[VTA_MEM_ACC] * acc_tile);
     sim->powered = true;
     return 0;
 }
 
-/* Host memory that an instruction's dram_base counts from. */
-static uint8_t *base_of(const struct vta_program *program, uint32_t index,
-                        const struct vta_binding *binding, uint8_t *dram)
+/* ---- Running ------------------------------------------------------------------------------- */
+
+/* The program's plan, made by whoever needs it first. */
+static const struct vta_plan *plan_of(const struct vta_program *program, struct vta_error *error)
 {
-    uint32_t base = program->bases[index];
-    return base < program->param_count ? dram + binding->addresses[base] : dram;
+    struct vta_plan *_Atomic *slot = (struct vta_plan * _Atomic *)&program->plan;
+    struct vta_plan *plan = atomic_load_explicit(slot, memory_order_acquire), *none = NULL;
+    if (plan != NULL || vta_plan_make(&plan, program, error) != 0)
+        return plan;
+    if (atomic_compare_exchange_strong(slot, &none, plan))
+        return plan;
+    vta_plan_free(plan);
+    return none; /* another board's, made meanwhile */
 }
 
-static int execute(struct vta_sim *sim, const struct vta_program *program, uint32_t index,
-                   const struct vta_binding *binding, uint8_t *dram,
-                   const struct vta_control *control)
+struct run {
+    struct vta_sim *sim;
+    const struct vta_program *program;
+    const struct vta_plan *plan;
+    const struct vta_binding *binding;
+    uint8_t *dram;
+    const struct vta_control *control;
+    struct vta_error *error;
+};
+
+/* Host memory that an instruction's dram_base counts from. */
+static uint8_t *base_of(const struct run *run, uint32_t index)
 {
-    const struct vta_insn *insn = &program->insns[index];
-    switch (insn->opcode) {
-    case VTA_OP_LOAD:
-        if (vta_insn_is_nop(insn))
-            return 0;
-        if (insn->mem.memory == VTA_MEM_UOP)
-            vta_sim_load_uops(sim, &insn->mem, program->uops);
-        else
-            vta_sim_load(sim, &insn->mem, base_of(program, index, binding, dram));
-        return 0;
-    case VTA_OP_STORE:
-        if (!vta_insn_is_nop(insn))
-            vta_sim_store(sim, &insn->mem, base_of(program, index, binding, dram));
-        return 0;
-    case VTA_OP_GEMM:
-        return vta_sim_gemm(sim, &insn->nest, control);
-    case VTA_OP_ALU:
-        return vta_sim_alu(sim, &insn->nest, control);
-    default: /* FINISH: the verifier lets nothing else through */
-        return 0;
+    uint32_t base = run->program->bases[index];
+    return base < run->program->param_count ? run->dram + run->binding->addresses[base] : run->dram;
+}
+
+/* A nest whose shape the plan had no room for. */
+static int execute_at_run(const struct run *run, const struct vta_plan_op *op)
+{
+    const struct vta_nest_insn *nest = &run->program->insns[op->insn].nest;
+    const struct vta_uop *uops = run->sim->uop + nest->uop_begin;
+    struct vta_gemm_shape gemm = { 0 };
+    struct vta_alu_shape alu = { 0 };
+    int rc;
+    if (op->kind == VTA_PLAN_GEMM) {
+        rc = vta_gemm_shape_make(&gemm, nest, uops, run->error);
+        rc = rc != 0 ? rc : vta_sim_gemm(run->sim, &gemm, run->control);
+    } else {
+        rc = vta_alu_shape_make(&alu, nest, uops, op->kind == VTA_PLAN_ALU && !nest->use_imm,
+                                run->error);
+        if (rc == 0)
+            rc = op->kind == VTA_PLAN_RESET ? vta_sim_reset(run->sim, &alu, run->control)
+                                            : vta_sim_alu(run->sim, nest, &alu, run->control);
     }
+    vta_gemm_shape_clear(&gemm);
+    vta_alu_shape_clear(&alu);
+    return rc;
+}
+
+static int execute(const struct run *run, const struct vta_plan_op *op)
+{
+    const struct vta_insn *insn = &run->program->insns[op->insn];
+    switch (op->kind) {
+    case VTA_PLAN_LOAD_UOP:
+        vta_sim_load_uops(run->sim, &insn->mem, run->program->uops);
+        return 0;
+    case VTA_PLAN_LOAD:
+        vta_sim_load(run->sim, &insn->mem, base_of(run, op->insn));
+        return 0;
+    case VTA_PLAN_STORE:
+        vta_sim_store(run->sim, &insn->mem, base_of(run, op->insn));
+        return 0;
+    case VTA_PLAN_GEMM:
+    case VTA_PLAN_RESET:
+    case VTA_PLAN_ALU:
+        break;
+    }
+    if (op->shape == VTA_SHAPE_AT_RUN)
+        return execute_at_run(run, op);
+    if (op->kind == VTA_PLAN_GEMM)
+        return vta_sim_gemm(run->sim, &run->plan->gemm_shapes[op->shape], run->control);
+    const struct vta_alu_shape *shape = &run->plan->alu_shapes[op->shape];
+    return op->kind == VTA_PLAN_RESET ? vta_sim_reset(run->sim, shape, run->control)
+                                      : vta_sim_alu(run->sim, &insn->nest, shape, run->control);
 }
 
 static int sim_run(struct vta_dev *device, const struct vta_program *program,
                    const struct vta_binding *binding, struct vta_dram *dram, bool skip,
                    struct vta_control *control, struct vta_error *error)
 {
-    struct vta_sim *sim = sim_of(device);
+    struct run run = { .sim = sim_of(device),
+                       .program = program,
+                       .binding = binding,
+                       .control = control,
+                       .error = error };
     if (skip)
         return 0; /* the counters were known before */
-    int rc = power_on(sim, error);
+    int rc = power_on(run.sim, error);
     if (rc != 0)
         return rc;
-    uint8_t *base = vta_dram_base(dram);
-    for (uint32_t i = 0; i < program->count; i++) {
-        rc = execute(sim, program, program->order[i], binding, base, control);
+    run.dram = vta_dram_base(dram);
+    run.plan = plan_of(program, error);
+    if (run.plan == NULL)
+        return VTA_ENOMEM;
+    for (uint32_t i = 0; i < run.plan->op_count; i++) {
+        const struct vta_plan_op *op = &run.plan->ops[i];
+        rc = execute(&run, op);
         if (rc == 0)
             rc = atomic_load_explicit(&control->stop, memory_order_relaxed);
+        if (rc == VTA_ENOMEM)
+            return rc;
         if (rc != 0)
             return vta_error_set(error, rc, "%s: %s at insn %u of %u", program->name,
-                                 vta_error_text(rc), program->order[i], program->count);
+                                 vta_error_text(rc), op->insn, program->count);
     }
     return 0;
 }
@@ -127,11 +203,13 @@ static void sim_close(struct vta_dev *device)
     free(sim_of(device));
 }
 
-static void sim_info(const struct vta_dev *device, struct vta_device_info *info)
+static void sim_info(const struct vta_dev *device, const struct vta_hw *hw,
+                     struct vta_device_info *info)
 {
-    (void)device;
+    const struct vta_kernels *kernels =
+        device != NULL ? ((const struct vta_sim *)device)->kernels : vta_kernels_choose(hw);
     *info =
-        (struct vta_device_info){ .name = "sim", .kernels = "portable", .exact_counters = true };
+        (struct vta_device_info){ .name = "sim", .kernels = kernels->name, .exact_counters = true };
 }
 
 const struct vta_device_ops vta_sim_device = {

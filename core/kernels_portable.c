@@ -1,0 +1,172 @@
+/* kernels_portable.c: the arithmetic in portable C, for every configuration.
+ *
+ * Numbers of at most 8 bits lie as 16-bit pairs, in loops that compilers turn into what vectors
+ * the baseline processor has. Where inputs or weights are wider, both lie as 32-bit integers, row
+ * by row, as in DRAM.
+ */
+#include "kernels.h"
+#include "kernels_pairs.h"
+
+#include <string.h>
+
+#define LANES portable
+#include "lanes.h"
+
+static bool always(void)
+{
+    return true;
+}
+
+static bool everything(const struct vta_hw *hw)
+{
+    (void)hw;
+    return true;
+}
+
+static bool is_wide(const struct vta_sram *sram)
+{
+    return sram->inp_bits > 8 || sram->wgt_bits > 8 || sram->block > 64;
+}
+
+/* ---- Loading ------------------------------------------------------------------------------- */
+
+static void layout(struct vta_sram *sram, bool *wants_sums)
+{
+    if (!is_wide(sram)) {
+        vta_pairs_layout(sram, wants_sums);
+        return;
+    }
+    sram->inp_stride = (size_t)sram->batch * sram->block * sizeof(int32_t);
+    sram->wgt_stride = (size_t)sram->block * sram->block * sizeof(int32_t);
+    *wants_sums = false;
+}
+
+static void load_wide(int32_t *to, const uint8_t *from, size_t count, uint32_t bits)
+{
+    if (from == NULL) {
+        memset(to, 0, count * sizeof(*to));
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int16_t half;
+        int8_t byte;
+        switch (bits) {
+        case 32:
+            memcpy(&to[i], from + 4 * i, sizeof(to[i]));
+            break;
+        case 16:
+            memcpy(&half, from + 2 * i, sizeof(half));
+            to[i] = half;
+            break;
+        default:
+            vta_unpack_one(&byte, from, i, bits);
+            to[i] = byte;
+        }
+    }
+}
+
+static void load_inp(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles)
+{
+    if (is_wide(sram))
+        load_wide((int32_t *)(void *)(sram->inp + to * sram->inp_stride), from,
+                  tiles * sram->batch * sram->block, sram->inp_bits);
+    else
+        vta_pairs_load_inp(sram, to, from, tiles);
+}
+
+static void load_wgt(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles)
+{
+    if (is_wide(sram))
+        load_wide((int32_t *)(void *)(sram->wgt + to * sram->wgt_stride), from,
+                  tiles * sram->block * sram->block, sram->wgt_bits);
+    else
+        vta_pairs_load_wgt(sram, to, from, tiles);
+}
+
+/* ---- GEMM ---------------------------------------------------------------------------------- */
+
+/* acc[o] += Σ_i inp[i] · wgt[o][i]; a sum of at most 64 products of bytes fits 32 bits. */
+static inline __attribute__((always_inline)) void row_pairs(int32_t *restrict acc,
+                                                            const int16_t *restrict inp,
+                                                            const int16_t *restrict wgt,
+                                                            uint32_t block)
+{
+    int32_t sums[64];
+    for (uint32_t o = 0; o < block; o++)
+        sums[o] = 0;
+    for (uint32_t i = 0; i < block; i += 2)
+        for (uint32_t o = 0; o < block; o++)
+            sums[o] += inp[i] * wgt[i * block + 2 * o] + inp[i + 1] * wgt[i * block + 2 * o + 1];
+    for (uint32_t o = 0; o < block; o++)
+        acc[o] = (int32_t)((uint32_t)acc[o] + (uint32_t)sums[o]);
+}
+
+static void row_wide(int32_t *restrict acc, const int32_t *restrict inp,
+                     const int32_t *restrict wgt, uint32_t block)
+{
+    for (uint32_t o = 0; o < block; o++) {
+        uint32_t sum = (uint32_t)acc[o];
+        for (uint32_t i = 0; i < block; i++)
+            sum += (uint32_t)inp[i] * (uint32_t)wgt[o * block + i];
+        acc[o] = (int32_t)sum;
+    }
+}
+
+/* Inlined with block as a constant. */
+#define DEFINE_GEMM(name, row, type, block_of)                                                     \
+    static void name(const struct vta_sram *sram, const struct vta_gemm_block *g)                  \
+    {                                                                                              \
+        const uint32_t batch = sram->batch, block = block_of;                                      \
+        const size_t inp_row = sram->inp_stride / batch;                                           \
+        for (uint32_t p = 0; p < g->positions; p++) {                                              \
+            int32_t *acc =                                                                         \
+                sram->acc + ((size_t)g->dst + (size_t)p * g->dst_stride) * batch * block;          \
+            const size_t src = (size_t)g->src + (size_t)p * g->src_stride;                         \
+            for (uint32_t s = 0; s < g->step_count; s++) {                                         \
+                const uint8_t *inp = sram->inp + (src + g->steps[s].src) * sram->inp_stride;       \
+                const uint8_t *wgt =                                                               \
+                    sram->wgt + ((size_t)g->wgt + g->steps[s].wgt) * sram->wgt_stride;             \
+                for (uint32_t b = 0; b < batch; b++)                                               \
+                    row(acc + b * block, (const type *)(const void *)(inp + b * inp_row),          \
+                        (const type *)(const void *)wgt, block);                                   \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+DEFINE_GEMM(gemm_pairs, row_pairs, int16_t, sram->block)
+DEFINE_GEMM(gemm_pairs_8, row_pairs, int16_t, 8)
+DEFINE_GEMM(gemm_pairs_16, row_pairs, int16_t, 16)
+DEFINE_GEMM(gemm_pairs_32, row_pairs, int16_t, 32)
+DEFINE_GEMM(gemm_wide, row_wide, int32_t, sram->block)
+
+static void gemm(const struct vta_sram *sram, const struct vta_gemm_block *g)
+{
+    if (is_wide(sram)) {
+        gemm_wide(sram, g);
+        return;
+    }
+    switch (sram->block) {
+    case 8:
+        gemm_pairs_8(sram, g);
+        break;
+    case 16:
+        gemm_pairs_16(sram, g);
+        break;
+    case 32:
+        gemm_pairs_32(sram, g);
+        break;
+    default:
+        gemm_pairs(sram, g);
+    }
+}
+
+const struct vta_kernels vta_kernels_portable = {
+    .name = "portable",
+    .usable = always,
+    .supports = everything,
+    .layout = layout,
+    .load_inp = load_inp,
+    .load_wgt = load_wgt,
+    .gemm = gemm,
+    LANES_MEMBERS,
+};

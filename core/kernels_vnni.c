@@ -1,0 +1,250 @@
+/* kernels_vnni.c: the arithmetic on AVX-512 with VNNI.
+ *
+ * vpdpbusd multiplies unsigned by signed bytes, four products per 32-bit lane. Weights are kept as
+ * w + 128 (unsigned); what that adds to a dot product, 128 · Σ input, is known per input row when
+ * it is loaded: inp_sums holds −128 · Σ.
+ */
+#include <immintrin.h>
+
+#include "kernels.h"
+
+#define LANES vnni
+#include "lanes.h"
+
+#define USES_SUMS 1
+#include "kernels_rows.h"
+
+/* ---- Vectors of 16, 8 and 4 lanes; 2 and 1 are 4 with a mask ----------------------------------
+ */
+
+typedef __m512i z_vec;
+enum {
+    z_lanes = 16
+};
+#define z_load(p)        _mm512_loadu_si512(p)
+#define z_load_wgt(p)    _mm512_load_si512(p)
+#define z_store(p, x)    _mm512_storeu_si512(p, x)
+#define z_zero()         _mm512_setzero_si512()
+#define z_set1(x)        _mm512_set1_epi32(x)
+#define z_add(a, b)      _mm512_add_epi32(a, b)
+#define z_dot(acc, w, x) _mm512_dpbusd_epi32(acc, w, x)
+
+typedef __m256i y_vec;
+enum {
+    y_lanes = 8
+};
+#define y_load(p)        _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define y_load_wgt(p)    _mm256_load_si256((const __m256i *)(const void *)(p))
+#define y_store(p, x)    _mm256_storeu_si256((__m256i *)(void *)(p), x)
+#define y_zero()         _mm256_setzero_si256()
+#define y_set1(x)        _mm256_set1_epi32(x)
+#define y_add(a, b)      _mm256_add_epi32(a, b)
+#define y_dot(acc, w, x) _mm256_dpbusd_epi32(acc, w, x)
+
+#define SMALL(name, lanes_, mask)                                                                  \
+    typedef __m128i name##_vec;                                                                    \
+    enum {                                                                                         \
+        name##_lanes = lanes_                                                                      \
+    };                                                                                             \
+    static ALWAYS_INLINE __m128i name##_load(const int32_t *p)                                     \
+    {                                                                                              \
+        return _mm_maskz_loadu_epi32(mask, p);                                                     \
+    }                                                                                              \
+    static ALWAYS_INLINE __m128i name##_load_wgt(const uint8_t *p)                                 \
+    {                                                                                              \
+        return _mm_maskz_loadu_epi32(mask, p);                                                     \
+    }                                                                                              \
+    static ALWAYS_INLINE void name##_store(int32_t *p, __m128i x)                                  \
+    {                                                                                              \
+        _mm_mask_storeu_epi32(p, mask, x);                                                         \
+    }                                                                                              \
+    static ALWAYS_INLINE __m128i name##_zero(void)                                                 \
+    {                                                                                              \
+        return _mm_setzero_si128();                                                                \
+    }                                                                                              \
+    static ALWAYS_INLINE __m128i name##_set1(int32_t x)                                            \
+    {                                                                                              \
+        return _mm_set1_epi32(x);                                                                  \
+    }                                                                                              \
+    static ALWAYS_INLINE __m128i name##_add(__m128i a, __m128i b)                                  \
+    {                                                                                              \
+        return _mm_add_epi32(a, b);                                                                \
+    }                                                                                              \
+    static ALWAYS_INLINE __m128i name##_dot(__m128i acc, __m128i w, __m128i x)                     \
+    {                                                                                              \
+        return _mm_dpbusd_epi32(acc, w, x);                                                        \
+    }
+
+SMALL(x4, 4, 15)
+SMALL(x2, 2, 3)
+SMALL(x1, 1, 1)
+
+/* block, vector, vectors per row, groups per row, rows at once */
+DEFINE_ROWS(64, z, 4, 16, 4)
+DEFINE_ROWS(32, z, 2, 8, 8)
+DEFINE_ROWS(16, z, 1, 4, 8)
+DEFINE_ROWS(8, y, 1, 2, 8)
+DEFINE_ROWS(4, x4, 1, 1, 8)
+DEFINE_ROWS(2, x2, 1, 1, 8)
+DEFINE_ROWS(1, x1, 1, 1, 8)
+
+static void gemm(const struct vta_sram *sram, const struct vta_gemm_block *g)
+{
+    switch (sram->block) {
+    case 64:
+        gemm_64(sram, g);
+        break;
+    case 32:
+        gemm_32(sram, g);
+        break;
+    case 16:
+        gemm_16(sram, g);
+        break;
+    case 8:
+        gemm_8(sram, g);
+        break;
+    case 4:
+        gemm_4(sram, g);
+        break;
+    case 2:
+        gemm_2(sram, g);
+        break;
+    default:
+        gemm_1(sram, g);
+    }
+}
+
+/* ---- SRAM ---------------------------------------------------------------------------------- */
+
+static bool usable(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+}
+
+static bool supports(const struct vta_hw *hw)
+{
+    return hw->inp_bits <= 8 && hw->wgt_bits <= 8 && hw->block <= 64;
+}
+
+/* Bytes of an input row, or of one output's weights: whole groups. */
+static size_t padded(const struct vta_sram *sram)
+{
+    return sram->block < 4 ? 4 : sram->block;
+}
+
+static void layout(struct vta_sram *sram, bool *wants_sums)
+{
+    sram->inp_stride = sram->batch * padded(sram);
+    sram->wgt_stride = sram->block * padded(sram);
+    *wants_sums = true;
+}
+
+/* −128 · Σ of 16 rows of 16 bytes. */
+static ALWAYS_INLINE __m512i sums_of_16(const uint8_t *rows)
+{
+    const __m512i ones = _mm512_set1_epi8(1), zero = _mm512_setzero_si512();
+    __m512i a = _mm512_dpbusd_epi32(zero, ones, _mm512_loadu_si512(rows));
+    __m512i b = _mm512_dpbusd_epi32(zero, ones, _mm512_loadu_si512(rows + 64));
+    __m512i c = _mm512_dpbusd_epi32(zero, ones, _mm512_loadu_si512(rows + 128));
+    __m512i d = _mm512_dpbusd_epi32(zero, ones, _mm512_loadu_si512(rows + 192));
+    __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    /* in 128-bit lane L: the sums of rows L, 4 + L, 8 + L, 12 + L */
+    __m512i sums = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    sums = _mm512_permutexvar_epi32(order, sums);
+    return _mm512_sub_epi32(zero, _mm512_slli_epi32(sums, 7));
+}
+
+static void sum_rows(int32_t *sums, const uint8_t *bytes, size_t rows, size_t row_bytes)
+{
+    size_t r = 0;
+    if (row_bytes == 16)
+        for (; r + 16 <= rows; r += 16)
+            _mm512_storeu_si512(sums + r, sums_of_16(bytes + r * 16));
+    for (; r < rows; r++) {
+        int32_t sum = 0;
+        for (size_t i = 0; i < row_bytes; i++)
+            sum += (int8_t)bytes[r * row_bytes + i];
+        sums[r] = -128 * sum;
+    }
+}
+
+static void load_inp(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles)
+{
+    uint8_t *bytes = sram->inp + to * sram->inp_stride;
+    int32_t *sums = sram->inp_sums + to * sram->batch;
+    const size_t rows = tiles * sram->batch, row = padded(sram);
+    if (from == NULL) {
+        memset(bytes, 0, tiles * sram->inp_stride);
+        memset(sums, 0, rows * sizeof(*sums));
+        return;
+    }
+    if (row == sram->block) {
+        vta_unpack_int8((int8_t *)bytes, from, rows * row, sram->inp_bits);
+    } else {
+        memset(bytes, 0, rows * row);
+        for (size_t i = 0; i < rows * sram->block; i++)
+            vta_unpack_one((int8_t *)bytes + i / sram->block * row + i % sram->block, from, i,
+                           sram->inp_bits);
+    }
+    sum_rows(sums, bytes, rows, row);
+}
+
+/* A 16×16 tile, row-major signed → [group][output][4] unsigned. */
+static ALWAYS_INLINE void rearrange_16(uint8_t *to, const uint8_t *from)
+{
+    const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    const __m512i bias = _mm512_set1_epi8((char)0x80);
+    __m512i a = _mm512_loadu_si512(from), b = _mm512_loadu_si512(from + 64);
+    __m512i c = _mm512_loadu_si512(from + 128), d = _mm512_loadu_si512(from + 192);
+    /* a 4×4 transposition in each 128-bit lane L: rows L, 4 + L, 8 + L, 12 + L */
+    __m512i ab0 = _mm512_unpacklo_epi32(a, b), ab1 = _mm512_unpackhi_epi32(a, b);
+    __m512i cd0 = _mm512_unpacklo_epi32(c, d), cd1 = _mm512_unpackhi_epi32(c, d);
+    __m512i groups[4] = { _mm512_unpacklo_epi64(ab0, cd0), _mm512_unpackhi_epi64(ab0, cd0),
+                          _mm512_unpacklo_epi64(ab1, cd1), _mm512_unpackhi_epi64(ab1, cd1) };
+    for (int g = 0; g < 4; g++)
+        _mm512_store_si512(to + 64 * g,
+                           _mm512_xor_si512(bias, _mm512_permutexvar_epi32(order, groups[g])));
+}
+
+/* Any block: one tile of signed bytes. */
+static void rearrange(uint8_t *to, const int8_t *from, size_t block, size_t groups)
+{
+    for (size_t o = 0; o < block; o++)
+        for (size_t i = 0; i < groups * 4; i++)
+            to[(i / 4 * block + o) * 4 + i % 4] =
+                (uint8_t)((i < block ? from[o * block + i] : 0) ^ 0x80);
+}
+
+static void load_wgt(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles)
+{
+    uint8_t *bytes = sram->wgt + to * sram->wgt_stride;
+    const size_t numbers = (size_t)sram->block * sram->block;
+    if (from == NULL) {
+        memset(bytes, 0x80, tiles * sram->wgt_stride);
+        return;
+    }
+    if (sram->block == 16 && sram->wgt_bits == 8) {
+        for (size_t t = 0; t < tiles; t++)
+            rearrange_16(bytes + t * 256, from + t * 256);
+        return;
+    }
+    int8_t tile[64 * 64];
+    for (size_t t = 0; t < tiles; t++) {
+        vta_unpack_int8(tile, from + t * numbers * sram->wgt_bits / 8, numbers, sram->wgt_bits);
+        rearrange(bytes + t * sram->wgt_stride, tile, sram->block, padded(sram) / 4);
+    }
+}
+
+const struct vta_kernels vta_kernels_vnni = {
+    .name = "vnni",
+    .usable = usable,
+    .supports = supports,
+    .layout = layout,
+    .load_inp = load_inp,
+    .load_wgt = load_wgt,
+    .gemm = gemm,
+    LANES_MEMBERS,
+};

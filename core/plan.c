@@ -1,0 +1,233 @@
+/* plan.c: compiles a verified program into a plan (plan.h): walks it in execution order, keeps the
+ * micro-op SRAM as it changes, and gives equal nests one shape.
+ */
+#include "plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct planner {
+    const struct vta_program *program;
+    struct vta_plan *plan;
+    struct vta_uop *sram; /* micro-op SRAM at this point */
+    uint32_t generation;  /* counts changes of it */
+    uint64_t entries;     /* groups, steps and runs so far */
+    uint32_t gemm_capacity, alu_capacity;
+    struct seen *seen;  /* hash table: nests that have a shape */
+    uint32_t seen_size; /* a power of two */
+};
+
+/* A nest, with the micro-ops it had. */
+struct seen {
+    bool used;
+    uint32_t insn, generation, shape;
+    enum vta_plan_kind kind;
+};
+
+static int no_memory(struct vta_error *error)
+{
+    return vta_error_set(error, VTA_ENOMEM, "no memory to plan a program");
+}
+
+void vta_plan_free(struct vta_plan *plan)
+{
+    if (plan == NULL)
+        return;
+    for (uint32_t i = 0; i < plan->gemm_count; i++)
+        vta_gemm_shape_clear(&plan->gemm_shapes[i]);
+    for (uint32_t i = 0; i < plan->alu_count; i++)
+        vta_alu_shape_clear(&plan->alu_shapes[i]);
+    free(plan->gemm_shapes);
+    free(plan->alu_shapes);
+    free(plan->ops);
+    free(plan);
+}
+
+/* ---- Micro-op SRAM ------------------------------------------------------------------------- */
+
+/* Loads micro-ops; the generation changes only where the content does. */
+static void load_uops(struct planner *p, const struct vta_mem_insn *mem)
+{
+    const size_t columns = (size_t)mem->x_pad_before + mem->x_size + mem->x_pad_after;
+    const size_t rows = (size_t)mem->y_pad_before + mem->y_size + mem->y_pad_after;
+    const struct vta_uop *image = p->program->uops + mem->dram_base;
+    struct vta_uop *to = p->sram + mem->sram_base;
+
+    if (columns * rows == mem->x_size && memcmp(to, image, columns * sizeof(*to)) == 0)
+        return;
+    p->generation++;
+    if (columns * rows != (size_t)mem->x_size * mem->y_size)
+        memset(to, 0, columns * rows * sizeof(*to));
+    to += mem->y_pad_before * columns + mem->x_pad_before;
+    for (uint32_t y = 0; y < mem->y_size; y++)
+        memcpy(to + y * columns, image + (size_t)y * mem->x_stride, mem->x_size * sizeof(*to));
+}
+
+/* ---- Shapes -------------------------------------------------------------------------------- */
+
+/* What of a nest its shape depends on: not the operation of an ALU, but whether it reads src. */
+static bool same_nest(const struct vta_nest_insn *a, const struct vta_nest_insn *b)
+{
+    return a->uop_begin == b->uop_begin && a->uop_end == b->uop_end && a->iter_out == b->iter_out &&
+           a->iter_in == b->iter_in && a->dst_factor_out == b->dst_factor_out &&
+           a->dst_factor_in == b->dst_factor_in && a->src_factor_out == b->src_factor_out &&
+           a->src_factor_in == b->src_factor_in && a->wgt_factor_out == b->wgt_factor_out &&
+           a->wgt_factor_in == b->wgt_factor_in && a->use_imm == b->use_imm;
+}
+
+static uint32_t hash_nest(const struct vta_nest_insn *nest, enum vta_plan_kind kind,
+                          uint32_t generation)
+{
+    const uint32_t words[] = { nest->uop_begin,
+                               nest->uop_end,
+                               nest->iter_out,
+                               nest->iter_in,
+                               nest->dst_factor_out,
+                               nest->dst_factor_in,
+                               nest->src_factor_out,
+                               nest->src_factor_in,
+                               nest->wgt_factor_out,
+                               nest->wgt_factor_in,
+                               nest->use_imm,
+                               (uint32_t)kind,
+                               generation };
+    uint64_t hash = 0;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        hash = (hash ^ words[i]) * 0x9E3779B97F4A7C15u;
+    return (uint32_t)(hash >> 32);
+}
+
+/* The table's slot of a nest: the one that holds it, or an empty one. */
+static struct seen *find_seen(const struct planner *p, uint32_t insn, enum vta_plan_kind kind)
+{
+    const struct vta_nest_insn *nest = &p->program->insns[insn].nest;
+    uint32_t at = hash_nest(nest, kind, p->generation);
+    for (;; at++) {
+        struct seen *seen = &p->seen[at & (p->seen_size - 1)];
+        if (!seen->used || (seen->kind == kind && seen->generation == p->generation &&
+                            same_nest(nest, &p->program->insns[seen->insn].nest)))
+            return seen;
+    }
+}
+
+/* Room for one more element of an array that doubles. */
+static void *grown(void *array, uint32_t count, uint32_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return array;
+    uint32_t wanted = *capacity == 0 ? 8 : *capacity * 2;
+    void *moved = realloc(array, wanted * size);
+    if (moved != NULL)
+        *capacity = wanted;
+    return moved;
+}
+
+static int make_shape(struct planner *p, const struct vta_nest_insn *nest, enum vta_plan_kind kind,
+                      uint32_t *shape, struct vta_error *error)
+{
+    struct vta_plan *plan = p->plan;
+    const struct vta_uop *uops = p->sram + nest->uop_begin;
+    if (kind == VTA_PLAN_GEMM) {
+        void *shapes = grown(plan->gemm_shapes, plan->gemm_count, &p->gemm_capacity,
+                             sizeof(*plan->gemm_shapes));
+        if (shapes == NULL)
+            return no_memory(error);
+        plan->gemm_shapes = shapes;
+        *shape = plan->gemm_count++; /* counted first: vta_plan_free releases what a failure left */
+        int rc = vta_gemm_shape_make(&plan->gemm_shapes[*shape], nest, uops, error);
+        p->entries += nest->uop_end - nest->uop_begin + plan->gemm_shapes[*shape].step_count;
+        return rc;
+    }
+    void *shapes =
+        grown(plan->alu_shapes, plan->alu_count, &p->alu_capacity, sizeof(*plan->alu_shapes));
+    if (shapes == NULL)
+        return no_memory(error);
+    plan->alu_shapes = shapes;
+    *shape = plan->alu_count++;
+    p->entries += nest->uop_end - nest->uop_begin;
+    return vta_alu_shape_make(&plan->alu_shapes[*shape], nest, uops,
+                              kind == VTA_PLAN_ALU && !nest->use_imm, error);
+}
+
+static int plan_nest(struct planner *p, uint32_t insn, enum vta_plan_kind kind, uint32_t *shape,
+                     struct vta_error *error)
+{
+    struct seen *seen = find_seen(p, insn, kind);
+    if (!seen->used && p->entries > VTA_PLAN_ENTRIES) {
+        *shape = VTA_SHAPE_AT_RUN;
+        return 0;
+    }
+    if (!seen->used) {
+        int rc = make_shape(p, &p->program->insns[insn].nest, kind, shape, error);
+        if (rc != 0)
+            return rc;
+        *seen = (struct seen){
+            .used = true, .insn = insn, .generation = p->generation, .shape = *shape, .kind = kind
+        };
+    }
+    *shape = seen->shape;
+    return 0;
+}
+
+/* ---- The program --------------------------------------------------------------------------- */
+
+static int plan_insn(struct planner *p, uint32_t index, struct vta_error *error)
+{
+    const struct vta_insn *insn = &p->program->insns[index];
+    struct vta_plan_op op = { .insn = index };
+    int rc = 0;
+    switch (insn->opcode) {
+    case VTA_OP_LOAD:
+        if (vta_insn_is_nop(insn))
+            return 0;
+        op.kind = insn->mem.memory == VTA_MEM_UOP ? VTA_PLAN_LOAD_UOP : VTA_PLAN_LOAD;
+        if (op.kind == VTA_PLAN_LOAD_UOP)
+            load_uops(p, &insn->mem);
+        break;
+    case VTA_OP_STORE:
+        if (vta_insn_is_nop(insn))
+            return 0;
+        op.kind = VTA_PLAN_STORE;
+        break;
+    case VTA_OP_GEMM:
+    case VTA_OP_ALU:
+        if (vta_nest_is_empty(&insn->nest))
+            return 0;
+        op.kind = insn->opcode == VTA_OP_ALU ? VTA_PLAN_ALU
+                  : insn->nest.reset         ? VTA_PLAN_RESET
+                                             : VTA_PLAN_GEMM;
+        rc = plan_nest(p, index, op.kind, &op.shape, error);
+        break;
+    default:
+        return 0; /* FINISH */
+    }
+    p->plan->ops[p->plan->op_count++] = op;
+    return rc;
+}
+
+int vta_plan_make(struct vta_plan **result, const struct vta_program *program,
+                  struct vta_error *error)
+{
+    struct planner p = { .program = program, .seen_size = 16 };
+    int rc = 0;
+
+    while (p.seen_size < program->count * 2 && p.seen_size < UINT32_C(1) << 30)
+        p.seen_size *= 2;
+    p.plan = calloc(1, sizeof(*p.plan));
+    p.sram = calloc(program->hw.depth[VTA_MEM_UOP], sizeof(*p.sram));
+    p.seen = calloc(p.seen_size, sizeof(*p.seen));
+    if (p.plan != NULL)
+        p.plan->ops = malloc(((size_t)program->count + 1) * sizeof(*p.plan->ops));
+    if (p.plan == NULL || p.sram == NULL || p.seen == NULL || p.plan->ops == NULL)
+        rc = no_memory(error);
+    for (uint32_t i = 0; rc == 0 && i < program->count; i++)
+        rc = plan_insn(&p, program->order[i], error);
+    free(p.sram);
+    free(p.seen);
+    if (rc != 0) {
+        vta_plan_free(p.plan);
+        return rc;
+    }
+    *result = p.plan;
+    return 0;
+}

@@ -1,0 +1,85 @@
+/* plan.h: a verified program compiled for the simulator: what is left to do at run time.
+ *
+ * No-ops, FINISH and token bits are gone; every GEMM and ALU instruction refers to a *shape*, its
+ * loop nest in normal form, shared by all instructions that have the same one. A plan does not
+ * depend on the kernel set and is immutable, like the program that it came from. Its size is
+ * bounded: nests that pass the bound get their shape each time they run.
+ */
+#ifndef VTA_CORE_PLAN_H
+#define VTA_CORE_PLAN_H
+
+#include "kernels.h"
+#include "program.h"
+
+struct vta_plan_loop {
+    uint32_t extent, dst, src, wgt; /* iterations, and what each adds, in tiles */
+};
+
+/* GEMM: for every iteration of the outer loops, for each group: one rectangle of steps. */
+struct vta_gemm_shape {
+    struct vta_plan_loop outer[2];
+    uint32_t outer_count;
+    struct vta_plan_loop spatial; /* positions: every one meets the same weights; extent ≥ 1 */
+    uint32_t group_count;
+    struct vta_gemm_group {
+        uint32_t dst;          /* ACC tile */
+        uint32_t first, count; /* of steps */
+    } * groups;
+    uint32_t step_count;
+    struct vta_step *steps;
+};
+
+/* ALU and GEMM reset: for every iteration of the outer loops, for each run: `tiles` consecutive
+ * ACC tiles, with as many consecutive source tiles. In program order where that can matter. */
+struct vta_alu_shape {
+    struct vta_plan_loop outer[2];
+    uint32_t outer_count;
+    uint32_t run_count;
+    struct vta_alu_run {
+        uint32_t dst, src, tiles;
+    } * runs;
+};
+
+enum vta_plan_kind {
+    VTA_PLAN_LOAD_UOP, /* only shapes made at run time read the micro-op SRAM */
+    VTA_PLAN_LOAD,
+    VTA_PLAN_STORE,
+    VTA_PLAN_GEMM,
+    VTA_PLAN_RESET,
+    VTA_PLAN_ALU
+};
+
+struct vta_plan_op {
+    enum vta_plan_kind kind;
+    uint32_t insn;  /* index in the program */
+    uint32_t shape; /* of gemm_shapes or alu_shapes; or VTA_SHAPE_AT_RUN */
+};
+
+#define VTA_SHAPE_AT_RUN UINT32_MAX
+#define VTA_PLAN_ENTRIES (1u << 20) /* groups, steps and runs that a plan keeps */
+
+struct vta_plan {
+    uint32_t op_count, gemm_count, alu_count;
+    struct vta_plan_op *ops;
+    struct vta_gemm_shape *gemm_shapes;
+    struct vta_alu_shape *alu_shapes;
+};
+
+/* Compiles a verified program. Cost: linear in instructions, and for each different nest linear in
+ * its micro-ops (times their logarithm). VTA_ENOMEM. */
+int vta_plan_make(struct vta_plan **plan, const struct vta_program *program,
+                  struct vta_error *error);
+void vta_plan_free(struct vta_plan *plan); /* NULL is allowed */
+
+/* plan_nest.c: the normal form of one nest over these micro-ops (those of [uop_begin, uop_end)). */
+int vta_gemm_shape_make(struct vta_gemm_shape *shape, const struct vta_nest_insn *nest,
+                        const struct vta_uop *uops, struct vta_error *error);
+int vta_alu_shape_make(struct vta_alu_shape *shape, const struct vta_nest_insn *nest,
+                       const struct vta_uop *uops, bool reads_src, struct vta_error *error);
+/* Releases what a shape owns, also after a failure. */
+void vta_gemm_shape_clear(struct vta_gemm_shape *shape);
+void vta_alu_shape_clear(struct vta_alu_shape *shape);
+/* Whether the nest has no step at all. */
+bool vta_nest_is_empty(const struct vta_nest_insn *nest);
+
+#endif
