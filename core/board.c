@@ -73,9 +73,11 @@ int vta_board_reconfigure(struct vta_board *board, const struct vta_hw *hw, stru
 
 struct vta_dram *vta_board_dram(struct vta_board *board, struct vta_error *error)
 {
-    if (board->dram == NULL &&
-        vta_dram_open(&board->dram, board->options.dram_bytes + VTA_DRAM_PAGE,
-                      board->options.dram_bytes, error) != 0) {
+    /* Page 0 is never used, and addresses end at 4 GiB. */
+    const uint64_t most = UINT64_C(1) << 32, page = VTA_DRAM_PAGE;
+    const uint64_t wanted = (board->options.dram_bytes + page - 1) / page * page + page;
+    if (board->dram == NULL && vta_dram_open(&board->dram, wanted < most ? wanted : most,
+                                             board->options.dram_bytes, error) != 0) {
         board->dram = NULL;
         return NULL;
     }
@@ -111,8 +113,10 @@ static int check_run(const struct vta_board *board, const struct vta_program *pr
     if (!program->verified)
         return vta_error_set(error, VTA_ESTATE, "%s has not been verified", program->name);
     int rc = vta_hw_compare(&program->hw, &board->options.hw, error);
-    if (rc != 0)
-        return vta_error_prefix(error, "%s", program->name);
+    if (rc != 0) {
+        vta_error_prefix(error, "%s", program->name);
+        return rc;
+    }
     if (!same_tokens(&program->before, &board->tokens))
         return vta_error_set(error, VTA_ESTATE,
                              "%s was verified for other token counts than the board has now",
@@ -130,8 +134,10 @@ static int bind(const struct vta_dram *dram, const struct vta_program *program,
     for (uint32_t i = 0; i < program->param_count; i++) {
         uint64_t nbytes;
         int rc = vta_dram_lookup(dram, buffers[i], &nbytes, &addresses[i], error);
-        if (rc != 0)
-            return vta_error_prefix(error, "%s: parameter %u", program->name, i);
+        if (rc != 0) {
+            vta_error_prefix(error, "%s: parameter %u", program->name, i);
+            return rc;
+        }
         if (nbytes < program->params[i].nbytes)
             return vta_error_limit(
                 error, VTA_ESIZE, (int64_t)program->params[i].nbytes, (int64_t)nbytes,

@@ -79,8 +79,9 @@ uint32_t vta_build_count(const struct vta_build *build)
 /* Names the kernel and the place in an error that has just been set. */
 static int failed(struct vta_build *build, const char *what)
 {
-    return vta_error_prefix(&build->error, "%s: after %u instructions: %s", build->name,
-                            build->record.count, what);
+    vta_error_prefix(&build->error, "%s: after %u instructions: %s", build->name,
+                     build->record.count, what);
+    return build->error.code;
 }
 
 /* ---- Parameters ---------------------------------------------------------------------------- */

@@ -100,10 +100,10 @@ int vta_error_limit(struct vta_error *error, int code, int64_t limit, int64_t va
     return code;
 }
 
-int vta_error_prefix(struct vta_error *error, const char *format, ...)
+void vta_error_prefix(struct vta_error *error, const char *format, ...)
 {
     if (error == NULL)
-        return VTA_EINTERNAL;
+        return;
 
     char prefix[VTA_ERROR_TEXT];
     va_list args;
@@ -117,7 +117,6 @@ int vta_error_prefix(struct vta_error *error, const char *format, ...)
     if (length >= VTA_ERROR_TEXT)
         drop_cut_character(whole);
     memcpy(error->message, whole, strlen(whole) + 1);
-    return error->code;
 }
 
 static const struct {

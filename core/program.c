@@ -107,8 +107,10 @@ static int copy_params(struct vta_program *program, const struct vta_kernel *ker
     for (uint32_t i = 0; i < kernel->param_count; i++) {
         struct vta_program_param *param = &program->params[i];
         int rc = vta_tensor_nbytes(&kernel->params[i].type, &param->nbytes, error);
-        if (rc != 0)
-            return vta_error_prefix(error, "parameter %u '%s'", i, kernel->params[i].name);
+        if (rc != 0) {
+            vta_error_prefix(error, "parameter %u '%s'", i, kernel->params[i].name);
+            return rc;
+        }
         param->access = kernel->params[i].access;
     }
     return 0;

@@ -331,7 +331,9 @@ static int read_hardware(struct config *config, struct vta_error *error)
         rc = vta_hw_from_json(&config->hw, config->hardware, strlen(config->hardware), error);
     else
         rc = vta_hw_from_file(&config->hw, config->hardware, error);
-    return rc != 0 ? vta_error_prefix(error, "hardware") : 0;
+    if (rc != 0)
+        vta_error_prefix(error, "hardware");
+    return rc;
 }
 
 int config_check(struct config *config, struct vta_error *error)
@@ -359,8 +361,10 @@ static int apply_flags(struct config *config, const struct config_source *source
             listens = true;
         }
         int rc = config_set(config, flag->key, flag->value, error);
-        if (rc != 0)
-            return vta_error_prefix(error, "command line");
+        if (rc != 0) {
+            vta_error_prefix(error, "command line");
+            return rc;
+        }
     }
     return 0;
 }

@@ -64,8 +64,10 @@ static int verify_function(struct vta_loaded *loaded, uint32_t index, uint64_t m
     int rc = vta_program_from_kernel(&function->program, kernel, &loaded->image.hw, error);
     if (rc == 0)
         rc = vta_verify(function->program, &options, error);
-    if (rc != 0)
-        return vta_error_prefix(error, "%s", kernel->name);
+    if (rc != 0) {
+        vta_error_prefix(error, "%s", kernel->name);
+        return rc;
+    }
     release_streams(kernel);
     return 0;
 }
@@ -120,7 +122,8 @@ int vta_loaded_add(struct vta_loaded_set *set, const char *name, const uint8_t *
     return 0;
 fail:
     loaded_free(loaded);
-    return vta_error_prefix(error, "%s", name);
+    vta_error_prefix(error, "%s", name);
+    return rc;
 }
 
 int vta_loaded_remove(struct vta_loaded_set *set, vta_handle handle, struct vta_error *error)

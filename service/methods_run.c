@@ -67,8 +67,10 @@ static int check_buffers(struct vta_request *request, const struct call *call)
         int rc = dram == NULL
                      ? request->error->code
                      : vta_dram_lookup(dram, call->buffers[i], &have, NULL, request->error);
-        if (rc != 0)
-            return vta_error_prefix(request->error, "parameter %" PRIu32 " '%s'", i, name);
+        if (rc != 0) {
+            vta_error_prefix(request->error, "parameter %" PRIu32 " '%s'", i, name);
+            return rc;
+        }
         if (have < need)
             return vta_error_set(request->error, VTA_ESIZE,
                                  "parameter %" PRIu32 " '%s' needs %" PRIu64

@@ -72,8 +72,10 @@ static int read_tokens(const cJSON *root, const char *key, struct vta_tokens *to
     for (int i = 0; i < 4; i++) {
         uint64_t value;
         int rc = get_number(object, names[i], 1u << 20, &value, error);
-        if (rc != 0)
-            return vta_error_prefix(error, "%s", key);
+        if (rc != 0) {
+            vta_error_prefix(error, "%s", key);
+            return rc;
+        }
         *places[i] = (uint32_t)value;
     }
     return 0;
@@ -83,8 +85,10 @@ static int read_counters(const cJSON *root, struct vta_counters *counters, struc
 {
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, "counters");
 #define READ_COUNTER(name)                                                                         \
-    if (get_number(object, #name, UINT64_C(1) << 52, &counters->name, error) != 0)                 \
-        return vta_error_prefix(error, "counters");
+    if (get_number(object, #name, UINT64_C(1) << 52, &counters->name, error) != 0) {               \
+        vta_error_prefix(error, "counters");                                                       \
+        return VTA_EFORMAT;                                                                        \
+    }
     VTA_COUNTERS(READ_COUNTER)
 #undef READ_COUNTER
     return 0;

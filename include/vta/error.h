@@ -81,9 +81,8 @@ VTA_API int vta_error_set(struct vta_error *error, int code, const char *format,
 VTA_API int vta_error_limit(struct vta_error *error, int code, int64_t limit, int64_t value,
                             const char *format, ...) VTA_PRINTF(5, 6);
 
-/* Puts "prefix: " before the message of an error that is passed on. Returns error->code, or
- * VTA_EINTERNAL for a NULL error: who allows that returns the code it has in hand. */
-VTA_API int vta_error_prefix(struct vta_error *error, const char *format, ...) VTA_PRINTF(2, 3);
+/* Puts "prefix: " before the message of an error that is passed on. */
+VTA_API void vta_error_prefix(struct vta_error *error, const char *format, ...) VTA_PRINTF(2, 3);
 
 /* The stable name of a code ("refused-sram"), or "unknown". Never NULL. */
 VTA_API const char *vta_error_name(int code);

@@ -35,7 +35,7 @@ Test(error, does_without_a_struct)
 {
     cr_assert_eq(vta_error_set(NULL, VTA_EIO, "x"), VTA_EIO);
     cr_assert_eq(vta_error_limit(NULL, VTA_ELIMIT, 1, 2, "x"), VTA_ELIMIT);
-    cr_assert_lt(vta_error_prefix(NULL, "x"), 0);
+    vta_error_prefix(NULL, "x");
 }
 
 Test(error, prefixes_without_losing_what_is_known)
@@ -43,7 +43,8 @@ Test(error, prefixes_without_losing_what_is_known)
     struct vta_error error;
     vta_error_limit(&error, VTA_ESRAM, 1024, 1311, "weight index reaches 1311");
     error.insn = 17;
-    cr_assert_eq(vta_error_prefix(&error, "%s", "gemm.vta"), VTA_ESRAM);
+    vta_error_prefix(&error, "%s", "gemm.vta");
+    cr_assert_eq(error.code, VTA_ESRAM);
     cr_assert_str_eq(error.message, "gemm.vta: weight index reaches 1311");
     cr_assert_eq(error.insn, 17);
     cr_assert(error.has_limit);
