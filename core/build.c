@@ -491,7 +491,9 @@ static int verify_kernel(const struct vta_kernel *kernel, const struct vta_hw *h
     if (rc == 0)
         rc = vta_verify(program, &options, error);
     vta_program_free(program);
-    return rc == 0 ? 0 : vta_error_prefix(error, "%s", kernel->name);
+    if (rc != 0)
+        vta_error_prefix(error, "%s", kernel->name);
+    return rc;
 }
 
 int vta_build_finish(struct vta_build *build, struct vta_kernel *kernel, struct vta_error *error)
