@@ -108,6 +108,8 @@ $*"
     if [ -e "$dir" ]; then
         if [ -O "$dir" ] && [ "$(cat "$dir/.made-by" 2>/dev/null)" = "$key" ] &&
             [ -f "$dir/build.ninja" ]; then
+            # What changed in the build files, before anyone asks for a target that is new there.
+            logged "setup-$(basename "$dir")" ninja -C "$dir" build.ninja
             return 0
         fi
         note "replacing ${dir#"$ROOT"/}: made by another user, compiler, or set of options"
