@@ -215,7 +215,9 @@ Test(ends, sighup_with_a_bad_file_changes_nothing_and_says_why)
 
 /* ---- Disconnects --------------------------------------------------------------------------- */
 
-/* The conversation that is cut off: everything that holds something is in it. */
+/* The conversation that is cut off: everything that holds something is in it. Handles are the same
+ * in every session that makes the same things in the same order, so those of `session` do: the
+ * first function and the first buffer. */
 static void record(msgpack_sbuffer *all, size_t *ends, size_t *count)
 {
     uint8_t *bytes;
@@ -235,7 +237,7 @@ static void record(msgpack_sbuffer *all, size_t *ends, size_t *count)
     ends[(*count)++] = all->size;
     wire_pack(all, 6, "function.get", "us", session.module, "spin");
     ends[(*count)++] = all->size;
-    wire_pack(all, 7, "run", "uh", session.spin, &session.buffers[2], (size_t)1);
+    wire_pack(all, 7, "run", "uh", session.add, &session.buffers[0], (size_t)1);
     ends[(*count)++] = all->size;
     wire_pack(all, 8, "buffer.read", "uuu", session.buffers[0], (uint64_t)0, (uint64_t)256);
     ends[(*count)++] = all->size;
@@ -262,6 +264,14 @@ Test(ends, a_client_may_vanish_after_any_message)
         for (size_t i = 0; i < count; i++)
             cut_off_at(&all, ends[i]);
     session_check_add(&session);
+
+    /* The conversation is what it claims to be: uncut, every request in it succeeds. */
+    struct wire whole;
+    wire_connect(&whole, daemon_.port);
+    wire_send(&whole, all.data, all.size);
+    for (uint32_t msgid = 1; msgid <= count; msgid++)
+        wire_expect(&whole, msgid, NULL);
+    wire_close(&whole);
     msgpack_sbuffer_destroy(&all);
 }
 
