@@ -2,6 +2,7 @@
 #ifndef VTA_TESTS_COMPILER_KIT_H
 #define VTA_TESTS_COMPILER_KIT_H
 
+#include <vta/build.h>
 #include <vta/compile.h>
 
 #include "core/board.h"

@@ -1,0 +1,239 @@
+/* test_vtac.c: the tool as a process: what it prints, what it writes, how it exits. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+#include <vta/build.h>
+#include <vta/module.h>
+
+static char folder[64];
+static char *output; /* of the last run, stdout and stderr together */
+
+static void start(void)
+{
+    strcpy(folder, "/tmp/vtac-test-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    cr_assert_eq(chdir(folder), 0);
+}
+
+static void stop(void)
+{
+    char command[128];
+    free(output);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(vtac, .init = start, .fini = stop);
+
+/* Runs "vtac ARGUMENTS" through the shell; returns the exit status. */
+static int vtac(const char *arguments)
+{
+    char command[1024];
+    size_t size;
+    snprintf(command, sizeof command, "'%s' %s 2>&1", getenv("VTAC"), arguments);
+    FILE *pipe = popen(command, "r");
+    free(output);
+    FILE *text = open_memstream(&output, &size);
+    for (int c; (c = fgetc(pipe)) != EOF;)
+        fputc(c, text);
+    fclose(text);
+    int status = pclose(pipe);
+    cr_assert(WIFEXITED(status), "vtac %s crashed", arguments);
+    return WEXITSTATUS(status);
+}
+
+static void expect(const char *words)
+{
+    cr_assert_not_null(strstr(output, words), "no '%s' in: %s", words, output);
+}
+
+#define TUTORIAL                                                                                   \
+    "--batch 1 --in 1024 --out 1024 --block 1,256,256 --shift 8 --clip 0,127 --name my_gemm"
+
+Test(vtac, compiles_the_tutorials_matmul_and_shows_its_counters)
+{
+    cr_assert_eq(vtac("matmul " TUTORIAL " -o gemm.vta"), 0, "%s", output);
+    cr_assert_eq(vtac("show gemm.vta"), 0);
+    expect("1x16_i8w8a32_15_15_18_17");
+    expect("data     int8 (1, 64, 1, 16)  1024 bytes, INP tiles, read\n");
+    expect("wgt_load_nbytes           1048576\n");
+    expect("uop_load_nbytes                20\n");
+    expect("alu_counter                   192\n");
+}
+
+Test(vtac, shows_a_module_as_json)
+{
+    cr_assert_eq(vtac("matmul " TUTORIAL " --bias -o gemm.vta"), 0, "%s", output);
+    cr_assert_eq(vtac("show --json gemm.vta"), 0);
+    cJSON *json = cJSON_Parse(output);
+    cr_assert_not_null(json, "%s", output);
+    const cJSON *function = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "functions"), 0);
+    const cJSON *params = cJSON_GetObjectItem(function, "params");
+    const cJSON *counters = cJSON_GetObjectItem(function, "counters");
+    cr_assert_str_eq(cJSON_GetObjectItem(function, "name")->valuestring, "my_gemm");
+    cr_assert_eq(cJSON_GetArraySize(params), 4);
+    cr_assert_str_eq(cJSON_GetObjectItem(cJSON_GetArrayItem(params, 2), "name")->valuestring,
+                     "bias");
+    cr_assert_eq(cJSON_GetObjectItem(counters, "gemm_counter")->valueint, 4096);
+    cr_assert_eq(cJSON_GetObjectItem(counters, "acc_load_nbytes")->valueint, 4096);
+    cJSON_Delete(json);
+}
+
+Test(vtac, writes_name_dot_vta_without_o)
+{
+    cr_assert_eq(vtac("matmul --in 32 --out 32 --name small"), 0, "%s", output);
+    cr_assert_eq(access("small.vta", R_OK), 0);
+}
+
+Test(vtac, writes_the_same_bytes_to_standard_output)
+{
+    cr_assert_eq(vtac("matmul --in 32 --out 32 -o a.vta"), 0);
+    cr_assert_eq(vtac("matmul --in 32 --out 32 -o - >b.vta"), 0);
+    cr_assert_eq(system("cmp a.vta b.vta"), 0);
+}
+
+Test(vtac, takes_another_hardware_configuration)
+{
+    FILE *file = fopen("config.json", "w");
+    fputs("{\"LOG_BATCH\": 2, \"LOG_BLOCK\": 3, \"LOG_UOP_BUFF_SIZE\": 14, "
+          "\"LOG_WGT_BUFF_SIZE\": 16, \"LOG_ACC_BUFF_SIZE\": 17}",
+          file);
+    fclose(file);
+    cr_assert_eq(vtac("matmul --config config.json --in 64 --out 64 -o f.vta"), 0, "%s", output);
+    expect("4x8_i8w8a32_14_15_16_17");
+    cr_assert_eq(vtac("verify f.vta"), 0, "%s", output);
+}
+
+Test(vtac, disassembles_one_function_or_all)
+{
+    cr_assert_eq(vtac("matmul " TUTORIAL " -o gemm.vta"), 0);
+    cr_assert_eq(vtac("disasm gemm.vta my_gemm"), 0);
+    expect("my_gemm: ");
+    expect("uop[1,2) 16×16");
+    cr_assert_eq(vtac("disasm gemm.vta"), 0);
+    expect("FINISH");
+    cr_assert_eq(vtac("disasm gemm.vta my_gem"), 1);
+    expect("did you mean 'my_gemm'?");
+}
+
+Test(vtac, verifies_what_it_compiles)
+{
+    cr_assert_eq(vtac("matmul " TUTORIAL " -o gemm.vta"), 0);
+    cr_assert_eq(vtac("verify gemm.vta"), 0);
+    cr_assert_str_eq(output, "gemm.vta: my_gemm: accepted\n");
+}
+
+/* A module whose second function uses more micro-ops than anything has loaded. */
+static void write_refused_module(void)
+{
+    struct vta_module_image image = { 0 };
+    struct vta_error error;
+    vta_hw_default(&image.hw);
+    for (int i = 0; i < 2; i++) {
+        struct vta_kernel kernel;
+        struct vta_uop_index uop = { 0, 0, 0 };
+        struct vta_uop_kernel one = { NULL, 0, &uop, 1 };
+        struct vta_build *build = vta_build_new(&image.hw, i == 0 ? "good" : "bad");
+        vta_build_gemm(build, &one, true);
+        cr_assert_eq(vta_build_finish(build, &kernel, &error), 0, "%s", error.message);
+        if (i == 1) /* the GEMM is insn 1; its uop_end starts at bit 21 */
+            kernel.insns[16 + 2] |= 0x80;
+        cr_assert_eq(vta_module_image_add(&image, &kernel, &error), 0);
+    }
+    cr_assert_eq(vta_module_save(&image, "two.vta", &error), 0, "%s", error.message);
+    vta_module_image_clear(&image);
+}
+
+Test(vtac, prints_each_refusal_and_exits_1)
+{
+    write_refused_module();
+    cr_assert_eq(vtac("verify two.vta"), 1);
+    expect("two.vta: good: accepted\n");
+    expect("two.vta: bad: refused: insn 1 GEMM");
+    cr_assert_eq(vtac("show two.vta"), 1);
+    expect("refused: insn 1 GEMM");
+    cr_assert_eq(vtac("show --json two.vta"), 1);
+    expect("\"refused\":");
+    cr_assert_eq(vtac("disasm two.vta"), 0);
+}
+
+Test(vtac, prints_every_step_of_a_schedule_or_one)
+{
+    cr_assert_eq(vtac("schedule " TUTORIAL), 0);
+    expect("// definition\nfor b in 0..1:\n");
+    expect("// blocked\nfor bo in 0..1:\n");
+    expect("// lowered\npush store→compute");
+    cr_assert_eq(vtac("schedule " TUTORIAL " --step blocked"), 0);
+    cr_assert_eq(strncmp(output, "for bo in 0..1:", 15), 0, "%s", output);
+    cr_assert_eq(vtac("schedule " TUTORIAL " --step lowerd"), 2);
+    expect("did you mean 'lowered'?");
+}
+
+Test(vtac, names_the_sram_that_a_block_does_not_fit)
+{
+    cr_assert_eq(vtac("matmul --in 1024 --out 1024 --block 1,1024,1024"), 1);
+    expect("1048576 bytes of the WGT SRAM, which has 262144");
+}
+
+Test(vtac, suggests_the_nearest_command_and_option)
+{
+    cr_assert_eq(vtac("matmull"), 2);
+    expect("unknown command 'matmull': did you mean 'matmul'?");
+    cr_assert_eq(vtac("matmul --blok 1,16,16"), 2);
+    expect("unknown option '--blok': did you mean '--block'?");
+    cr_assert_eq(vtac("show --jsn=1 x"), 2);
+    expect("did you mean '--json'?");
+}
+
+Test(vtac, exits_2_for_wrong_usage)
+{
+    static const char *const wrong[] = { "",
+                                         "matmul",
+                                         "matmul --in",
+                                         "matmul --in 16x --out 16",
+                                         "matmul --in 16 --out 16 extra",
+                                         "matmul --in 16 --out 16 --block 16,16",
+                                         "matmul --in 16 --out 16 --shift 32",
+                                         "matmul --in 16 --out 16 --clip 1",
+                                         "matmul --in -16 --out 16",
+                                         "show",
+                                         "show a b",
+                                         "verify",
+                                         "disasm a b c",
+                                         "verify -o x" };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        cr_assert_eq(vtac(wrong[i]), 2, "vtac %s: %s", wrong[i], output);
+}
+
+Test(vtac, exits_1_for_files_that_cannot_be_read_or_written)
+{
+    static const char *const failing[] = { "show missing.vta",
+                                           "verify missing.vta",
+                                           "disasm missing.vta",
+                                           "matmul --in 16 --out 16 --config missing.json",
+                                           "matmul --in 16 --out 16 -o missing/f.vta",
+                                           "matmul --in 16 --out 16 -o - >/dev/full" };
+    for (size_t i = 0; i < sizeof failing / sizeof failing[0]; i++)
+        cr_assert_eq(vtac(failing[i]), 1, "vtac %s: %s", failing[i], output);
+}
+
+Test(vtac, describes_itself_and_every_command)
+{
+    static const char *const commands[] = { "matmul", "schedule", "show", "disasm", "verify" };
+    cr_assert_eq(vtac("--version"), 0);
+    cr_assert_eq(strncmp(output, "vtac ", 5), 0);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        char arguments[64], usage[64];
+        cr_assert_eq(vtac("--help"), 0);
+        expect(commands[i]);
+        snprintf(arguments, sizeof arguments, "%s --help", commands[i]);
+        snprintf(usage, sizeof usage, "usage: vtac %s ", commands[i]);
+        cr_assert_eq(vtac(arguments), 0);
+        expect(usage);
+    }
+}
