@@ -187,7 +187,8 @@ static int stream_write(struct transport *transport, const void *head, size_t he
     if (head_left > 0)
         memcpy(pending->head, (const char *)head + head_sent, head_left);
     pieces[0] = uv_buf_init(pending->head, (unsigned)head_left);
-    pieces[1] = (uv_buf_t){ .base = (char *)bulk + bulk_sent, .len = bulk_bytes - bulk_sent };
+    if (bulk_bytes > 0) /* else bulk may be NULL */
+        pieces[1] = (uv_buf_t){ .base = (char *)bulk + bulk_sent, .len = bulk_bytes - bulk_sent };
     rc = uv_write(&pending->request, &stream->uv.stream, head_left > 0 ? pieces : pieces + 1,
                   head_left > 0 && bulk_bytes > 0 ? 2 : 1, on_written);
     if (rc != 0) {
