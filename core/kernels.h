@@ -28,11 +28,15 @@ struct vta_step {
     uint32_t src, wgt; /* tiles */
 };
 
-/* A rectangle of steps: for each position p, for each step s:
- * ACC[dst + p·dst_stride] += INP[src + p·src_stride + s.src] · WGT[wgt + s.wgt]ᵀ. */
+/* A box of steps. Positions meet the same weights, outputs the same inputs: for each output o, for
+ * each position p, for each step s:
+ * ACC[dst + o·output_dst + p·position_dst] +=
+ *     INP[src + p·position_src + s.src] · WGT[wgt + o·output_wgt + s.wgt]ᵀ.
+ * Where there are several positions, position_dst is not 0; output_dst likewise. */
 struct vta_gemm_block {
     uint32_t dst, src, wgt;
-    uint32_t positions, dst_stride, src_stride;
+    uint32_t positions, position_dst, position_src;
+    uint32_t outputs, output_dst, output_wgt;
     const struct vta_step *steps;
     uint32_t step_count;
 };

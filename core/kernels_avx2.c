@@ -63,13 +63,13 @@ SMALL(x1, 1, 0, 0, 0)
 #define x2_load_wgt x2_load
 #define x1_load_wgt x1_load
 
-/* block, vector, vectors per row, groups per row, rows at once */
-DEFINE_ROWS(32, y, 4, 16, 2)
-DEFINE_ROWS(16, y, 2, 8, 4)
-DEFINE_ROWS(8, y, 1, 4, 8)
-DEFINE_ROWS(4, x4, 1, 2, 8)
-DEFINE_ROWS(2, x2, 1, 1, 8)
-DEFINE_ROWS(1, x1, 1, 1, 8)
+/* block, vector, vectors per row, groups per row, rows and outputs at once */
+DEFINE_ROWS(32, y, 4, 16, 2, 2)
+DEFINE_ROWS(16, y, 2, 8, 4, 4)
+DEFINE_ROWS(8, y, 1, 4, 8, 8)
+DEFINE_ROWS(4, x4, 1, 2, 8, 8)
+DEFINE_ROWS(2, x2, 1, 1, 8, 8)
+DEFINE_ROWS(1, x1, 1, 1, 8, 8)
 
 static void gemm(const struct vta_sram *sram, const struct vta_gemm_block *g)
 {

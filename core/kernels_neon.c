@@ -52,13 +52,13 @@ COMMON(s, 1)
 #define s_add(a, b)      vaddq_s32(a, b)
 #define s_dot(acc, w, x) dot(acc, w, x)
 
-/* block, vector, vectors per row, groups per row, rows at once */
-DEFINE_ROWS(32, q, 8, 8, 2)
-DEFINE_ROWS(16, q, 4, 4, 4)
-DEFINE_ROWS(8, q, 2, 2, 8)
-DEFINE_ROWS(4, q, 1, 1, 8)
-DEFINE_ROWS(2, d, 1, 1, 8)
-DEFINE_ROWS(1, s, 1, 1, 8)
+/* block, vector, vectors per row, groups per row, rows and outputs at once */
+DEFINE_ROWS(32, q, 8, 8, 2, 2)
+DEFINE_ROWS(16, q, 4, 4, 4, 4)
+DEFINE_ROWS(8, q, 2, 2, 8, 8)
+DEFINE_ROWS(4, q, 1, 1, 8, 8)
+DEFINE_ROWS(2, d, 1, 1, 8, 8)
+DEFINE_ROWS(1, s, 1, 1, 8, 8)
 
 static void gemm(const struct vta_sram *sram, const struct vta_gemm_block *g)
 {

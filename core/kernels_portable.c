@@ -85,21 +85,33 @@ static void load_wgt(const struct vta_sram *sram, size_t to, const uint8_t *from
 
 /* ---- GEMM ---------------------------------------------------------------------------------- */
 
-/* acc[o] += Σ_i inp[i] · wgt[o][i]; a sum of at most 64 products of bytes fits 32 bits. */
-static inline __attribute__((always_inline)) void row_pairs(int32_t *restrict acc,
-                                                            const int16_t *restrict inp,
-                                                            const int16_t *restrict wgt,
-                                                            uint32_t block)
-{
-    int32_t sums[64];
-    for (uint32_t o = 0; o < block; o++)
-        sums[o] = 0;
-    for (uint32_t i = 0; i < block; i += 2)
-        for (uint32_t o = 0; o < block; o++)
-            sums[o] += inp[i] * wgt[i * block + 2 * o] + inp[i + 1] * wgt[i * block + 2 * o + 1];
-    for (uint32_t o = 0; o < block; o++)
-        acc[o] = (int32_t)((uint32_t)acc[o] + (uint32_t)sums[o]);
-}
+/* acc[o] += Σ_i inp[i] · wgt[o][i]; a sum of at most 64 products of bytes fits 32 bits. A function
+ * of its own for each block size in wide use: loops of constant length are what compilers
+ * vectorise. */
+#define DEFINE_ROW(name, block_of)                                                                 \
+    static __attribute__((noinline)) void name(int32_t *restrict acc, const int16_t *restrict inp, \
+                                               const int16_t *restrict wgt, uint32_t any_block)    \
+    {                                                                                              \
+        enum {                                                                                     \
+            MOST = 64                                                                              \
+        };                                                                                         \
+        const uint32_t block = block_of;                                                           \
+        int32_t sums[MOST];                                                                        \
+        (void)any_block;                                                                           \
+        for (uint32_t o = 0; o < block; o++)                                                       \
+            sums[o] = 0;                                                                           \
+        for (uint32_t i = 0; i < block; i += 2)                                                    \
+            for (uint32_t o = 0; o < block; o++)                                                   \
+                sums[o] +=                                                                         \
+                    inp[i] * wgt[i * block + 2 * o] + inp[i + 1] * wgt[i * block + 2 * o + 1];     \
+        for (uint32_t o = 0; o < block; o++)                                                       \
+            acc[o] = (int32_t)((uint32_t)acc[o] + (uint32_t)sums[o]);                              \
+    }
+
+DEFINE_ROW(row_pairs, any_block)
+DEFINE_ROW(row_pairs_8, 8)
+DEFINE_ROW(row_pairs_16, 16)
+DEFINE_ROW(row_pairs_32, 32)
 
 static void row_wide(int32_t *restrict acc, const int32_t *restrict inp,
                      const int32_t *restrict wgt, uint32_t block)
@@ -112,20 +124,20 @@ static void row_wide(int32_t *restrict acc, const int32_t *restrict inp,
     }
 }
 
-/* Inlined with block as a constant. */
 #define DEFINE_GEMM(name, row, type, block_of)                                                     \
     static void name(const struct vta_sram *sram, const struct vta_gemm_block *g)                  \
     {                                                                                              \
         const uint32_t batch = sram->batch, block = block_of;                                      \
         const size_t inp_row = sram->inp_stride / batch;                                           \
-        for (uint32_t p = 0; p < g->positions; p++) {                                              \
-            int32_t *acc =                                                                         \
-                sram->acc + ((size_t)g->dst + (size_t)p * g->dst_stride) * batch * block;          \
-            const size_t src = (size_t)g->src + (size_t)p * g->src_stride;                         \
+        for (uint32_t n = 0; n < g->outputs * g->positions; n++) {                                 \
+            const uint32_t p = n % g->positions, out = n / g->positions;                           \
+            const size_t dst = (size_t)g->dst + p * g->position_dst + out * g->output_dst;         \
+            const size_t src = (size_t)g->src + p * g->position_src;                               \
+            const size_t tile = (size_t)g->wgt + out * g->output_wgt;                              \
+            int32_t *acc = sram->acc + dst * batch * block;                                        \
             for (uint32_t s = 0; s < g->step_count; s++) {                                         \
                 const uint8_t *inp = sram->inp + (src + g->steps[s].src) * sram->inp_stride;       \
-                const uint8_t *wgt =                                                               \
-                    sram->wgt + ((size_t)g->wgt + g->steps[s].wgt) * sram->wgt_stride;             \
+                const uint8_t *wgt = sram->wgt + (tile + g->steps[s].wgt) * sram->wgt_stride;      \
                 for (uint32_t b = 0; b < batch; b++)                                               \
                     row(acc + b * block, (const type *)(const void *)(inp + b * inp_row),          \
                         (const type *)(const void *)wgt, block);                                   \
@@ -134,9 +146,9 @@ static void row_wide(int32_t *restrict acc, const int32_t *restrict inp,
     }
 
 DEFINE_GEMM(gemm_pairs, row_pairs, int16_t, sram->block)
-DEFINE_GEMM(gemm_pairs_8, row_pairs, int16_t, 8)
-DEFINE_GEMM(gemm_pairs_16, row_pairs, int16_t, 16)
-DEFINE_GEMM(gemm_pairs_32, row_pairs, int16_t, 32)
+DEFINE_GEMM(gemm_pairs_8, row_pairs_8, int16_t, 8)
+DEFINE_GEMM(gemm_pairs_16, row_pairs_16, int16_t, 16)
+DEFINE_GEMM(gemm_pairs_32, row_pairs_32, int16_t, 32)
 DEFINE_GEMM(gemm_wide, row_wide, int32_t, sram->block)
 
 static void gemm(const struct vta_sram *sram, const struct vta_gemm_block *g)

@@ -79,14 +79,14 @@ SMALL(x4, 4, 15)
 SMALL(x2, 2, 3)
 SMALL(x1, 1, 1)
 
-/* block, vector, vectors per row, groups per row, rows at once */
-DEFINE_ROWS(64, z, 4, 16, 4)
-DEFINE_ROWS(32, z, 2, 8, 8)
-DEFINE_ROWS(16, z, 1, 4, 8)
-DEFINE_ROWS(8, y, 1, 2, 8)
-DEFINE_ROWS(4, x4, 1, 1, 8)
-DEFINE_ROWS(2, x2, 1, 1, 8)
-DEFINE_ROWS(1, x1, 1, 1, 8)
+/* block, vector, vectors per row, groups per row, rows and outputs at once */
+DEFINE_ROWS(64, z, 4, 16, 4, 4)
+DEFINE_ROWS(32, z, 2, 8, 8, 4)
+DEFINE_ROWS(16, z, 1, 4, 8, 8)
+DEFINE_ROWS(8, y, 1, 2, 8, 8)
+DEFINE_ROWS(4, x4, 1, 1, 8, 8)
+DEFINE_ROWS(2, x2, 1, 1, 8, 8)
+DEFINE_ROWS(1, x1, 1, 1, 8, 8)
 
 static void gemm(const struct vta_sram *sram, const struct vta_gemm_block *g)
 {

@@ -15,11 +15,12 @@ struct vta_plan_loop {
     uint32_t extent, dst, src, wgt; /* iterations, and what each adds, in tiles */
 };
 
-/* GEMM: for every iteration of the outer loops, for each group: one rectangle of steps. */
+/* GEMM: for every iteration of the outer loops, for each group: one box of steps. */
 struct vta_gemm_shape {
     struct vta_plan_loop outer[2];
     uint32_t outer_count;
-    struct vta_plan_loop spatial; /* positions: every one meets the same weights; extent ≥ 1 */
+    struct vta_plan_loop positions; /* iterations that meet the same weights; extent ≥ 1 */
+    struct vta_plan_loop outputs;   /* iterations that meet the same inputs; extent ≥ 1 */
     uint32_t group_count;
     struct vta_gemm_group {
         uint32_t dst;          /* ACC tile */

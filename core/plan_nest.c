@@ -58,14 +58,17 @@ static struct vta_plan_loop take_loop(struct vta_plan_loop *loops, uint32_t *cou
 
 /* ---- GEMM ---------------------------------------------------------------------------------- */
 
-/* Takes the longest loop whose iterations meet the same weights and different accumulators. */
-static struct vta_plan_loop take_spatial(struct vta_plan_loop *loops, uint32_t *count)
+/* Takes the longest loop whose iterations meet the same weights (or inputs) and different
+ * accumulators. */
+static struct vta_plan_loop take_positions(struct vta_plan_loop *loops, uint32_t *count,
+                                           bool same_inputs)
 {
     int best = -1;
-    for (uint32_t i = 0; i < *count; i++)
-        if (loops[i].wgt == 0 && loops[i].dst != 0 &&
-            (best < 0 || loops[i].extent > loops[best].extent))
+    for (uint32_t i = 0; i < *count; i++) {
+        uint32_t moves = same_inputs ? loops[i].src : loops[i].wgt;
+        if (moves == 0 && loops[i].dst != 0 && (best < 0 || loops[i].extent > loops[best].extent))
             best = (int)i;
+    }
     if (best < 0)
         return (struct vta_plan_loop){ .extent = 1 };
     return take_loop(loops, count, (uint32_t)best);
@@ -126,7 +129,8 @@ int vta_gemm_shape_make(struct vta_gemm_shape *shape, const struct vta_nest_insn
     const uint32_t count = nest->uop_end - nest->uop_begin;
     memset(shape, 0, sizeof(*shape));
     shape->outer_count = loops_of(nest, shape->outer);
-    shape->spatial = take_spatial(shape->outer, &shape->outer_count);
+    shape->positions = take_positions(shape->outer, &shape->outer_count, false);
+    shape->outputs = take_positions(shape->outer, &shape->outer_count, true);
     struct vta_plan_loop reduction = take_reduction(shape->outer, &shape->outer_count, count);
 
     struct keyed_uop *sorted = sort_uops(uops, count);

@@ -46,29 +46,45 @@ static uint32_t extent_of(const struct vta_plan_loop *outer, uint32_t count, uin
 
 /* ---- GEMM ---------------------------------------------------------------------------------- */
 
-/* One group at one iteration; in pieces of positions where it is long. */
+/* How many times `steps` may go between two looks. */
+static uint32_t piece_of(uint32_t steps)
+{
+    return steps >= STEPS_PER_LOOK ? 1 : STEPS_PER_LOOK / steps;
+}
+
+/* One group at one iteration; in pieces of positions and outputs where it is long. */
 static int gemm_group(const struct vta_sim *sim, const struct vta_gemm_shape *shape,
                       const struct vta_gemm_group *group, struct offsets at,
                       struct patience *patience)
 {
-    const uint32_t piece = group->count >= STEPS_PER_LOOK ? 1 : STEPS_PER_LOOK / group->count;
+    const uint32_t all = shape->positions.extent;
+    const uint32_t most = piece_of(group->count);
+    const uint32_t positions = all < most ? all : most;
+    const uint32_t outputs = piece_of(group->count * positions);
     struct vta_gemm_block block = {
         .dst = group->dst + at.dst,
         .src = at.src,
         .wgt = at.wgt,
-        .dst_stride = shape->spatial.dst,
-        .src_stride = shape->spatial.src,
+        .position_dst = shape->positions.dst,
+        .position_src = shape->positions.src,
+        .output_dst = shape->outputs.dst,
+        .output_wgt = shape->outputs.wgt,
         .steps = shape->steps + group->first,
         .step_count = group->count,
     };
-    for (uint32_t left = shape->spatial.extent; left > 0; left -= block.positions) {
-        block.positions = left < piece ? left : piece;
-        sim->kernels->gemm(&sim->sram, &block);
-        block.dst += block.positions * block.dst_stride;
-        block.src += block.positions * block.src_stride;
-        int rc = stopped(patience, (uint64_t)block.positions * group->count);
-        if (rc != 0)
-            return rc;
+    for (uint32_t o = 0; o < shape->outputs.extent; o += block.outputs) {
+        block.outputs = shape->outputs.extent - o < outputs ? shape->outputs.extent - o : outputs;
+        for (uint32_t p = 0; p < all; p += block.positions) {
+            block.positions = all - p < positions ? all - p : positions;
+            block.dst = group->dst + at.dst + o * block.output_dst + p * block.position_dst;
+            block.src = at.src + p * block.position_src;
+            block.wgt = at.wgt + o * block.output_wgt;
+            sim->kernels->gemm(&sim->sram, &block);
+            int rc =
+                stopped(patience, (uint64_t)block.positions * block.outputs * block.step_count);
+            if (rc != 0)
+                return rc;
+        }
     }
     return 0;
 }
