@@ -39,7 +39,8 @@ Test(plan, takes_the_loop_that_keeps_the_weights_as_positions)
                                                                      .wgt_factor_in = 1 },
                                              &uop);
     cr_expect_eq(shape.outer_count, 0);
-    cr_expect(shape.spatial.extent == 14 && shape.spatial.dst == 1 && shape.spatial.src == 2);
+    cr_expect(shape.positions.extent == 14 && shape.positions.dst == 1);
+    cr_expect_eq(shape.positions.src, 2);
     cr_assert_eq(shape.group_count, 1);
     cr_expect(shape.groups[0].dst == 5 && shape.groups[0].count == 3);
     cr_expect(shape.steps[2].src == 8 && shape.steps[2].wgt == 9);
@@ -55,7 +56,7 @@ Test(plan, gathers_micro_ops_by_their_accumulator)
     cr_expect(shape.groups[0].dst == 0 && shape.groups[1].dst == 1);
     cr_expect(shape.steps[0].src == 20 && shape.steps[1].src == 21);
     cr_expect(shape.steps[2].src == 10 && shape.steps[3].src == 11);
-    cr_expect_eq(shape.spatial.extent, 1);
+    cr_expect(shape.positions.extent == 1 && shape.outputs.extent == 1);
     vta_gemm_shape_clear(&shape);
 }
 
