@@ -17,13 +17,20 @@ typedef __m256i y_vec;
 enum {
     y_lanes = 8
 };
-#define y_load(p)        _mm256_loadu_si256((const __m256i *)(const void *)(p))
-#define y_load_wgt(p)    _mm256_load_si256((const __m256i *)(const void *)(p))
-#define y_store(p, x)    _mm256_storeu_si256((__m256i *)(void *)(p), x)
-#define y_zero()         _mm256_setzero_si256()
-#define y_set1(x)        _mm256_set1_epi32(x)
-#define y_add(a, b)      _mm256_add_epi32(a, b)
-#define y_dot(acc, w, x) _mm256_add_epi32(acc, _mm256_madd_epi16(w, x))
+#define y_load(p)     _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define y_load_wgt(p) _mm256_load_si256((const __m256i *)(const void *)(p))
+#define y_store(p, x) _mm256_storeu_si256((__m256i *)(void *)(p), x)
+#define y_zero()      _mm256_setzero_si256()
+#define y_set1(x)     _mm256_set1_epi32(x)
+#define y_add(a, b)   _mm256_add_epi32(a, b)
+
+/* The barrier keeps gcc from making all products first and spilling them. */
+static ALWAYS_INLINE __m256i y_dot(__m256i acc, __m256i w, __m256i x)
+{
+    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(w, x));
+    __asm__("" : "+x"(acc));
+    return acc;
+}
 
 /* Four lanes, or the first two or one of them: `mask` says which are there. */
 #define SMALL(name, lanes_, m1, m2, m3)                                                            \

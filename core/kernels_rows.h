@@ -139,7 +139,12 @@ static ALWAYS_INLINE int32_t vta_group(const uint8_t *bytes)
             for (int v = 0; v < (V); v++)                                                          \
                 acc[r][v] = W##_load(rows->acc + (size_t)r * acc_output + v * W##_lanes);          \
         for (uint32_t s = 0; s < rows->step_count; s++) {                                          \
-            const uint8_t *wgt = rows->wgt + rows->steps[s].wgt * rows->wgt_tile;                  \
+            const uint8_t *wgt[R];                                                                 \
+            wgt[0] = rows->wgt + rows->steps[s].wgt * rows->wgt_tile;                              \
+            for (int r = 1; r < (R); r++) {                                                        \
+                wgt[r] = wgt[r - 1] + wgt_output;                                                  \
+                KEEP_IN_REGISTER(wgt[r]);                                                          \
+            }                                                                                      \
             const uint8_t *inp = rows->inp + rows->steps[s].src * rows->inp_tile;                  \
             if (USES_SUMS)                                                                         \
                 correction =                                                                       \
@@ -150,10 +155,9 @@ static ALWAYS_INLINE int32_t vta_group(const uint8_t *bytes)
                 W##_vec x = W##_set1(vta_group(inp + 4 * g));                                      \
                 for (int r = 0; r < (R); r++)                                                      \
                     for (int v = 0; v < (V); v++)                                                  \
-                        acc[r][v] = W##_dot(acc[r][v],                                             \
-                                            W##_load_wgt(wgt + (size_t)r * wgt_output +            \
-                                                         ((size_t)g * (V) + v) * W##_lanes * 4),   \
-                                            x);                                                    \
+                        acc[r][v] = W##_dot(                                                       \
+                            acc[r][v],                                                             \
+                            W##_load_wgt(wgt[r] + ((size_t)g * (V) + v) * W##_lanes * 4), x);      \
             }                                                                                      \
         }                                                                                          \
         for (int r = 0; r < (R); r++) {                                                            \

@@ -82,7 +82,7 @@ SMALL(x1, 1, 1)
 /* block, vector, vectors per row, groups per row, rows and outputs at once */
 DEFINE_ROWS(64, z, 4, 16, 4, 4)
 DEFINE_ROWS(32, z, 2, 8, 8, 4)
-DEFINE_ROWS(16, z, 1, 4, 8, 8)
+DEFINE_ROWS(16, z, 1, 4, 8, 4)
 DEFINE_ROWS(8, y, 1, 2, 8, 8)
 DEFINE_ROWS(4, x4, 1, 1, 8, 8)
 DEFINE_ROWS(2, x2, 1, 1, 8, 8)
