@@ -1,0 +1,95 @@
+/* vtactl.h: what vtactl's commands share: the command line, how they print, how they fail.
+ *
+ * A command returns 0; EXIT_FAILED with the reason in tool->error; or EXIT_USAGE, the reason
+ * printed. It prints for a person, unless --json was given: then it fills tool->json, which is
+ * printed once at the end.
+ */
+#ifndef VTA_VTACTL_H
+#define VTA_VTACTL_H
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include <vta/client.h>
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE  2
+
+#define OUTS_MAX 64
+
+struct arguments {
+    /* Where. */
+    const char *host, *hw;
+    int port; /* 0: the environment's */
+    unsigned timeout_ms;
+    bool local, json, help, version;
+    /* run and bench. */
+    bool random, check, stats;
+    uint64_t seed;
+    uint32_t number, repeat, min_repeat_ms; /* repeat 0: the command's default */
+    const char *outs[OUTS_MAX];             /* PARAM=FILE */
+    size_t out_count;
+    /* counters, ping. */
+    bool clear;
+    uint32_t count;
+    /* What is not an option: the command's operands. */
+    const char **operands;
+    size_t operand_count;
+};
+
+struct tool {
+    struct arguments arguments;
+    struct vta_session *session;
+    struct vta_error error;
+    cJSON *json; /* the result, where --json was given; owned */
+};
+
+struct command {
+    const char *name;
+    const char *operands; /* for its help: "MODULE FUNCTION [[PARAM=]FILE...]" */
+    const char *summary;
+    size_t least, most; /* operands */
+    int (*run)(struct tool *tool);
+};
+
+/* vtactl_board.c */
+int command_info(struct tool *tool);
+int command_ping(struct tool *tool);
+int command_counters(struct tool *tool);
+/* vtactl_modules.c */
+int command_upload(struct tool *tool);
+int command_download(struct tool *tool);
+int command_ls(struct tool *tool);
+int command_rm(struct tool *tool);
+/* vtactl_run.c */
+int command_run(struct tool *tool);
+int command_bench(struct tool *tool);
+
+/* ---- Command line (vtactl_arguments.c) ----------------------------------------------------- */
+
+/* Takes argv apart; the first operand is the command's name, which goes to *command. commands ends
+ * with a NULL name. Returns 0 or EXIT_USAGE, the reason printed. */
+int parse_arguments(struct arguments *arguments, char **argv, const struct command *commands,
+                    const struct command **command);
+/* The options that a command takes (NULL: those of every command), one per line. */
+void print_options(FILE *file, const struct command *command);
+
+/* ---- Printing (vtactl_print.c) ------------------------------------------------------------- */
+
+void print_counters(const struct vta_counters *counters); /* as VTA's tutorial does */
+void print_seconds(double seconds);                       /* "1.234 ms" */
+void json_u64(cJSON *object, const char *name, uint64_t value);
+cJSON *json_counters(const struct vta_counters *counters);
+cJSON *json_error(const struct vta_error *error);
+/* A vta_set_progress callback for a terminal. */
+void print_progress(void *context, const char *what, uint64_t done, uint64_t total);
+
+/* ---- Files (vtactl_files.c) ---------------------------------------------------------------- */
+
+bool is_file(const char *path);
+/* The bytes of a file that must have exactly nbytes of them. */
+int read_exactly(const char *path, void *bytes, uint64_t nbytes, struct vta_error *error);
+int write_file(const char *path, const void *bytes, size_t nbytes, struct vta_error *error);
+const char *base_name(const char *path);
+
+#endif
