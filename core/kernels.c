@@ -44,27 +44,33 @@ static const struct vta_kernels *find(const char *name)
     return NULL;
 }
 
-int vta_kernels_force(const char *name, struct vta_error *error)
+/* Every name that some build knows, so that configurations mean the same everywhere. */
+static const char *const known[] = { "vnni", "avx2", "neon", "portable" };
+#define KNOWN_COUNT (sizeof(known) / sizeof(known[0]))
+
+int vta_kernels_check(const char *name, struct vta_error *error)
 {
-    if (name == NULL) {
-        forced = NULL;
-        return 0;
-    }
+    bool is_known = false;
     const struct vta_kernels *set = find(name);
-    if (set == NULL) {
-        const char *names[SET_COUNT];
-        for (size_t i = 0; i < SET_COUNT; i++)
-            names[i] = sets[i]->name;
-        const char *near = vta_suggest(name, names, SET_COUNT);
-        return vta_error_set(error, VTA_EINVAL, "no kernel set is called '%s'%s%s%s", name,
-                             near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
-                             near != NULL ? "'?" : "");
-    }
-    if (!set->usable())
+    if (set != NULL && set->usable())
+        return 0;
+    for (size_t i = 0; i < KNOWN_COUNT; i++)
+        is_known = is_known || strcmp(known[i], name) == 0;
+    if (is_known)
         return vta_error_set(error, VTA_EUNSUPPORTED,
                              "this processor lacks what the kernel set '%s' needs", name);
-    forced = set;
-    return 0;
+    const char *near = vta_suggest(name, known, KNOWN_COUNT);
+    return vta_error_set(error, VTA_EINVAL, "no kernel set is called '%s'%s%s%s", name,
+                         near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+                         near != NULL ? "'?" : "");
+}
+
+int vta_kernels_force(const char *name, struct vta_error *error)
+{
+    int rc = name != NULL ? vta_kernels_check(name, error) : 0;
+    if (rc == 0)
+        forced = name != NULL ? find(name) : NULL;
+    return rc;
 }
 
 const struct vta_kernels *vta_kernels_choose(const struct vta_hw *hw)

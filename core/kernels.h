@@ -65,8 +65,12 @@ struct vta_kernels {
  * vta_kernels_force narrows the choice; where the named set cannot serve, portable does. */
 const struct vta_kernels *vta_kernels_choose(const struct vta_hw *hw);
 
-/* Names a set for every later choice; NULL undoes it. VTA_EINVAL for an unknown name (with a
- * suggestion), VTA_EUNSUPPORTED where this processor cannot run it. Call before threads start. */
+/* Whether a set of this name can be had: VTA_EINVAL for an unknown name (with a suggestion),
+ * VTA_EUNSUPPORTED where this build or processor cannot run it. */
+int vta_kernels_check(const char *name, struct vta_error *error);
+
+/* Names a set for every later choice; NULL undoes it. Fails as vta_kernels_check does. Call before
+ * threads start. */
 int vta_kernels_force(const char *name, struct vta_error *error);
 
 /* All sets of this build, best first, and how many. */

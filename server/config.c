@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "core/kernels.h"
 #include "core/suggest.h"
 
 #define FILE_BYTES_MAX (1 << 20)
@@ -347,6 +348,13 @@ int config_check(struct config *config, struct vta_error *error)
                                (int64_t)config->max_queued_bytes,
                                "max_queued_bytes: %" PRIu64 " is below max_message_bytes, %" PRIu64,
                                config->max_queued_bytes, config->max_message_bytes);
+    if (config->kernels != 0) {
+        int rc = vta_kernels_check(config_kernels[config->kernels], error);
+        if (rc != 0) {
+            vta_error_prefix(error, "kernels");
+            return rc;
+        }
+    }
     return read_hardware(config, error);
 }
 

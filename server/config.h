@@ -26,6 +26,7 @@ struct config {
     uint64_t log;       /* enum log_target */
     char *hardware;     /* path of a vta_config.json, or JSON text ('{' first); NULL: the default */
     struct vta_hw hw;   /* what it says; filled by config_check */
+    uint64_t kernels;   /* index in config_kernels; 0: the best */
     uint64_t dram_bytes, max_work;
     uint64_t max_sessions, max_modules, max_upload_bytes, max_buffers, max_functions;
     uint64_t max_read_bytes, max_evaluations;
@@ -35,6 +36,9 @@ struct config {
     char *store; /* NULL: none */
     uint64_t max_store_modules, max_store_bytes;
 };
+
+/* The words of the key kernels: "auto", then names of kernel sets (core/kernels.h). */
+extern const char *const config_kernels[];
 
 enum config_type {
     CONFIG_COUNT,   /* a whole number */

@@ -11,6 +11,8 @@
 static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
 static const char *const target_words[] = { "auto", "stderr", "journal", NULL };
 
+const char *const config_kernels[] = { "auto", "vnni", "avx2", "neon", "portable", NULL };
+
 #define KEY(member) #member, .offset = offsetof(struct config, member)
 
 static const struct config_key keys[] = {
@@ -23,6 +25,9 @@ static const struct config_key keys[] = {
       .reload = RELOAD_RESTART, .help = "where it is logged" },
     { KEY(hardware), .type = CONFIG_HARDWARE, .reload = RELOAD_SESSIONS,
       .help = "the boards' hardware: path of a vta_config.json, or its object" },
+    { KEY(kernels), .type = CONFIG_WORD, .words = config_kernels, .fallback = "auto",
+      .reload = RELOAD_RESTART,
+      .help = "the instruction set that computes; auto: the best of this processor" },
     { KEY(dram_bytes), .type = CONFIG_BYTES, .min = 4096, .max = 4 * GIB, .fallback = "512MiB",
       .reload = RELOAD_SESSIONS, .help = "DRAM of each board" },
     { KEY(max_work), .type = CONFIG_COUNT, .min = 0, .max = UINT64_C(1) << 53,

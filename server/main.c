@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "core/kernels.h"
 #include "core/suggest.h"
 #include "log.h"
 #include "notify.h"
@@ -208,6 +209,9 @@ static int serve(struct config *config, const struct config_source *source, stru
     log_set_level((enum log_level)config->log_level);
     int rc = log_open((enum log_target)config->log, error);
     if (rc != 0)
+        return rc;
+    if (config->kernels != 0 &&
+        (rc = vta_kernels_force(config_kernels[config->kernels], error)) != 0)
         return rc;
     signal(SIGPIPE, SIG_IGN);
     size_thread_pool(config->threads);

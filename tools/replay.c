@@ -8,21 +8,23 @@
 #include <string.h>
 
 #include "core/board.h"
+#include "core/kernels.h"
 #include "core/verify.h"
 
 #include "case.h"
 
 static const char usage[] =
-    "usage: vta-replay [--json] CASE…\n"
+    "usage: vta-replay [--json] [--kernels NAME] CASE…\n"
     "\n"
     "Runs recorded instruction streams on the simulator and compares DRAM, the seven counters and\n"
     "the token counts with the recording. A CASE is a folder with case.json, insn.bin, "
     "dram_in.bin\n"
     "and, where the result is known, dram_out.bin.\n"
     "\n"
-    "  --json      print a list of {\"name\", \"ok\", \"reason\"} instead of lines\n"
-    "  --help      print this\n"
-    "  --version   print the version\n"
+    "  --json           print a list of {\"name\", \"ok\", \"reason\"} instead of lines\n"
+    "  --kernels NAME   compute with vnni, avx2, neon or portable (default: the best there is)\n"
+    "  --help           print this\n"
+    "  --version        print the version\n"
     "\n"
     "Exit status: 0 every case matches, 1 one does not, 2 wrong usage.\n";
 
@@ -166,16 +168,25 @@ static bool report(const char *folder, cJSON *list)
 int main(int argc, char **argv)
 {
     static const struct option options[] = { { "json", no_argument, NULL, 'j' },
+                                             { "kernels", required_argument, NULL, 'k' },
                                              { "help", no_argument, NULL, 'h' },
                                              { "version", no_argument, NULL, 'V' },
                                              { 0 } };
     cJSON *list = NULL;
+    struct vta_error error;
     int matched = 0, option;
 
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (option) {
         case 'j':
             list = list != NULL ? list : cJSON_CreateArray();
+            break;
+        case 'k':
+            if (vta_kernels_force(optarg, &error) != 0) {
+                fprintf(stderr, "vta-replay: --kernels: %s\n", error.message);
+                cJSON_Delete(list);
+                return 2;
+            }
             break;
         case 'h':
             fputs(usage, stdout);
