@@ -157,12 +157,27 @@ static ALWAYS_INLINE __m512i sums_of_16(const uint8_t *rows)
     return _mm512_sub_epi32(zero, _mm512_slli_epi32(sums, 7));
 }
 
+/* −128 · Σ of 8 rows of 8 bytes. */
+static ALWAYS_INLINE __m256i sums_of_8(const uint8_t *rows)
+{
+    const __m512i even = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 14, 12, 10, 8, 6, 4, 2, 0);
+    const __m512i odd = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 15, 13, 11, 9, 7, 5, 3, 1);
+    __m512i halves =
+        _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), _mm512_loadu_si512(rows));
+    __m256i sums = _mm256_add_epi32(_mm512_castsi512_si256(_mm512_permutexvar_epi32(even, halves)),
+                                    _mm512_castsi512_si256(_mm512_permutexvar_epi32(odd, halves)));
+    return _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_slli_epi32(sums, 7));
+}
+
 static void sum_rows(int32_t *sums, const uint8_t *bytes, size_t rows, size_t row_bytes)
 {
     size_t r = 0;
     if (row_bytes == 16)
         for (; r + 16 <= rows; r += 16)
             _mm512_storeu_si512(sums + r, sums_of_16(bytes + r * 16));
+    if (row_bytes == 8)
+        for (; r + 8 <= rows; r += 8)
+            _mm256_storeu_si256((__m256i *)(void *)(sums + r), sums_of_8(bytes + r * 8));
     for (; r < rows; r++) {
         int32_t sum = 0;
         for (size_t i = 0; i < row_bytes; i++)
@@ -209,6 +224,15 @@ static ALWAYS_INLINE void rearrange_16(uint8_t *to, const uint8_t *from)
                            _mm512_xor_si512(bias, _mm512_permutexvar_epi32(order, groups[g])));
 }
 
+/* An 8×8 tile likewise: one vector. */
+static ALWAYS_INLINE void rearrange_8(uint8_t *to, const uint8_t *from)
+{
+    const __m512i order = _mm512_set_epi32(15, 13, 11, 9, 7, 5, 3, 1, 14, 12, 10, 8, 6, 4, 2, 0);
+    _mm512_store_si512(to,
+                       _mm512_xor_si512(_mm512_set1_epi8((char)0x80),
+                                        _mm512_permutexvar_epi32(order, _mm512_loadu_si512(from))));
+}
+
 /* Any block: one tile of signed bytes. */
 static void rearrange(uint8_t *to, const int8_t *from, size_t block, size_t groups)
 {
@@ -229,6 +253,11 @@ static void load_wgt(const struct vta_sram *sram, size_t to, const uint8_t *from
     if (sram->block == 16 && sram->wgt_bits == 8) {
         for (size_t t = 0; t < tiles; t++)
             rearrange_16(bytes + t * 256, from + t * 256);
+        return;
+    }
+    if (sram->block == 8 && sram->wgt_bits == 8) {
+        for (size_t t = 0; t < tiles; t++)
+            rearrange_8(bytes + t * 64, from + t * 64);
         return;
     }
     int8_t tile[64 * 64];
