@@ -5,10 +5,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "stream_cache.h"
+
+/* What a board keeps of the streams that ran on it. */
+#define KEPT_STREAMS 32
+#define KEPT_INSNS   (UINT32_C(1) << 17)
+
 struct vta_board {
     struct vta_board_options options;
-    struct vta_dram *dram;  /* NULL until first use */
-    struct vta_dev *device; /* NULL until the first run */
+    struct vta_dram *dram;            /* NULL until first use */
+    struct vta_dev *device;           /* NULL until the first run */
+    struct vta_stream_cache *streams; /* NULL until the first stream */
     bool used, skip;
     struct vta_tokens tokens;
     struct vta_counters counters;
@@ -45,6 +52,7 @@ void vta_board_close(struct vta_board *board)
     if (board == NULL)
         return;
     close_device(board);
+    vta_stream_cache_free(board->streams);
     vta_dram_close(board->dram);
     free(board);
 }
@@ -210,6 +218,27 @@ int vta_board_run(struct vta_board *board, const struct vta_program *program,
     if (addresses != few)
         free(addresses);
     return rc;
+}
+
+int vta_board_run_stream(struct vta_board *board, const uint8_t *insns, uint32_t count,
+                         struct vta_control *control, struct vta_run_result *result,
+                         struct vta_error *error)
+{
+    const struct vta_program *program;
+    struct vta_dram *dram = vta_board_dram(board, error);
+    if (dram == NULL)
+        return VTA_ENOMEM;
+    if (board->streams == NULL)
+        board->streams = vta_stream_cache_new(KEPT_STREAMS, KEPT_INSNS);
+    if (board->streams == NULL)
+        return vta_error_set(error, VTA_ENOMEM, "no memory to keep streams");
+    const struct vta_verify_options options = { .before = board->tokens,
+                                                .max_work = board->options.max_work,
+                                                .reader = vta_dram_reader_fn,
+                                                .context = dram };
+    int rc = vta_stream_cache_get(board->streams, &board->options.hw, insns, count, &options,
+                                  &program, error);
+    return rc != 0 ? rc : vta_board_run(board, program, NULL, 0, control, result, error);
 }
 
 /* ---- State --------------------------------------------------------------------------------- */

@@ -53,6 +53,13 @@ int vta_board_run(struct vta_board *board, const struct vta_program *program,
                   const vta_handle *buffers, uint32_t buffer_count, struct vta_control *control,
                   struct vta_run_result *result, struct vta_error *error);
 
+/* Runs a stream as it lies in memory: absolute addresses, micro-ops in DRAM. It is decoded and
+ * verified for the token counts that the board has, and kept by content (stream_cache.h), so that
+ * the same stream is decided once. Fails as vta_stream_cache_get and vta_board_run do. */
+int vta_board_run_stream(struct vta_board *board, const uint8_t *insns, uint32_t count,
+                         struct vta_control *control, struct vta_run_result *result,
+                         struct vta_error *error);
+
 /* Token counts that the next program starts with. */
 struct vta_tokens vta_board_tokens(const struct vta_board *board);
 void vta_board_set_tokens(struct vta_board *board, struct vta_tokens tokens);

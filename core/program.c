@@ -21,6 +21,7 @@ void vta_program_free(struct vta_program *program)
     free(program->insns);
     free(program->bases);
     free(program->uops);
+    free(program->ranges);
     free(program->params);
     free(program->order);
     vta_plan_free(program->plan);
@@ -193,17 +194,11 @@ fail:
 
 /* ---- From a stream with absolute addresses ------------------------------------------------- */
 
-/* A piece of DRAM that holds micro-ops, and where it lies in the program's image. */
-struct uop_range {
-    uint64_t begin, end; /* in micro-ops, from DRAM address 0 */
-    uint32_t image;
-};
-
 /* The DRAM elements that an instruction spans, gaps between its rows included. */
-static struct uop_range span_of(const struct vta_mem_insn *mem)
+static struct vta_uop_range span_of(const struct vta_mem_insn *mem)
 {
     uint64_t begin = mem->dram_base;
-    return (struct uop_range){
+    return (struct vta_uop_range){
         .begin = begin,
         .end = begin + (uint64_t)(mem->y_size - 1) * mem->x_stride + mem->x_size,
     };
@@ -211,12 +206,12 @@ static struct uop_range span_of(const struct vta_mem_insn *mem)
 
 static int compare_ranges(const void *a, const void *b)
 {
-    const struct uop_range *x = a, *y = b;
+    const struct vta_uop_range *x = a, *y = b;
     return x->begin < y->begin ? -1 : x->begin > y->begin;
 }
 
 /* Sorts ranges and joins those that overlap; returns how many are left. */
-static uint32_t merge_ranges(struct uop_range *ranges, uint32_t count)
+static uint32_t merge_ranges(struct vta_uop_range *ranges, uint32_t count)
 {
     uint32_t merged = 0;
     qsort(ranges, count, sizeof(*ranges), compare_ranges);
@@ -232,29 +227,27 @@ static uint32_t merge_ranges(struct uop_range *ranges, uint32_t count)
 }
 
 /* The last range that begins at or before `at`, or NULL. */
-static const struct uop_range *range_before(const struct uop_range *ranges, uint32_t count,
-                                            uint64_t at)
+static const struct vta_uop_range *range_before(const struct vta_program *program, uint64_t at)
 {
-    uint32_t low = 0, high = count;
+    uint32_t low = 0, high = program->range_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (ranges[middle].begin <= at)
+        if (program->ranges[middle].begin <= at)
             low = middle + 1;
         else
             high = middle;
     }
-    return low == 0 ? NULL : &ranges[low - 1];
+    return low == 0 ? NULL : &program->ranges[low - 1];
 }
 
 /* Copies the ranges' micro-ops; a range outside DRAM is left to the verifier, which refuses it. */
 static int copy_image(struct vta_program *program, const struct vta_layout *layout,
-                      struct uop_range *ranges, uint32_t count, vta_dram_reader reader,
-                      void *context, struct vta_error *error)
+                      vta_dram_reader reader, void *context, struct vta_error *error)
 {
     uint64_t total = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        ranges[i].image = (uint32_t)total;
-        total += ranges[i].end - ranges[i].begin;
+    for (uint32_t i = 0; i < program->range_count; i++) {
+        program->ranges[i].image = (uint32_t)total;
+        total += program->ranges[i].end - program->ranges[i].begin;
         if (total > STREAM_UOPS_MAX)
             return vta_error_limit(error, VTA_ELIMIT, STREAM_UOPS_MAX, (int64_t)total,
                                    "a stream may load from at most %u micro-ops in DRAM",
@@ -264,49 +257,47 @@ static int copy_image(struct vta_program *program, const struct vta_layout *layo
     if (program->uops == NULL)
         return no_memory(error);
     program->uop_count = (uint32_t)total;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t n = ranges[i].end - ranges[i].begin;
-        const uint8_t *bytes = reader(context, ranges[i].begin * VTA_UOP_BYTES, n * VTA_UOP_BYTES);
+    for (uint32_t i = 0; i < program->range_count; i++) {
+        const struct vta_uop_range *range = &program->ranges[i];
+        uint64_t n = range->end - range->begin;
+        const uint8_t *bytes = reader(context, range->begin * VTA_UOP_BYTES, n * VTA_UOP_BYTES);
         for (uint64_t k = 0; bytes != NULL && k < n; k++) {
             uint32_t word;
             memcpy(&word, bytes + k * VTA_UOP_BYTES, sizeof(word));
-            vta_uop_decode(&program->uops[ranges[i].image + k], layout, word);
+            vta_uop_decode(&program->uops[range->image + k], layout, word);
         }
     }
     return 0;
 }
 
-static int collect_ranges(const struct vta_program *program, struct uop_range **result,
-                          uint32_t *count, struct vta_error *error)
+static int collect_ranges(struct vta_program *program, struct vta_error *error)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < program->count; i++)
         n += loads_uops(&program->insns[i]) && moves_data(&program->insns[i]);
-    struct uop_range *ranges = malloc(((size_t)n + 1) * sizeof(*ranges));
-    if (ranges == NULL)
+    program->ranges = malloc(((size_t)n + 1) * sizeof(*program->ranges));
+    if (program->ranges == NULL)
         return no_memory(error);
     n = 0;
     for (uint32_t i = 0; i < program->count; i++)
         if (loads_uops(&program->insns[i]) && moves_data(&program->insns[i]))
-            ranges[n++] = span_of(&program->insns[i].mem);
-    *count = merge_ranges(ranges, n);
-    *result = ranges;
+            program->ranges[n++] = span_of(&program->insns[i].mem);
+    program->range_count = merge_ranges(program->ranges, n);
     return 0;
 }
 
 /* Micro-ops must be what they were when the program was verified, so nothing in it may write them.
  */
-static int refuse_stores_into(const struct vta_program *program, const struct uop_range *ranges,
-                              uint32_t count, struct vta_error *error)
+static int refuse_stores_into_uops(const struct vta_program *program, struct vta_error *error)
 {
     const uint64_t out_bytes = program->hw.dram_elem_bytes[VTA_MEM_OUT];
     for (uint32_t i = 0; i < program->count; i++) {
         const struct vta_insn *insn = &program->insns[i];
         if (insn->opcode != VTA_OP_STORE || !moves_data(insn))
             continue;
-        struct uop_range span = span_of(&insn->mem);
+        struct vta_uop_range span = span_of(&insn->mem);
         uint64_t first = span.begin * out_bytes, end = span.end * out_bytes;
-        const struct uop_range *range = range_before(ranges, count, (end - 1) / VTA_UOP_BYTES);
+        const struct vta_uop_range *range = range_before(program, (end - 1) / VTA_UOP_BYTES);
         if (range != NULL && range->end * VTA_UOP_BYTES > first)
             return vta_program_error(program, i, VTA_EUOP, error,
                                      "stores to bytes 0x%llx to 0x%llx, where the program loads "
@@ -316,46 +307,72 @@ static int refuse_stores_into(const struct vta_program *program, const struct uo
     return 0;
 }
 
+/* Makes each LOAD UOP count from the program's own copy. One outside DRAM stays absolute, and the
+ * verifier refuses it. */
+static void relocate_uop_loads(struct vta_program *program, vta_dram_reader reader, void *context)
+{
+    for (uint32_t i = 0; i < program->count; i++) {
+        struct vta_insn *insn = &program->insns[i];
+        if (!loads_uops(insn) || !moves_data(insn))
+            continue;
+        struct vta_uop_range span = span_of(&insn->mem);
+        if (reader(context, span.begin * VTA_UOP_BYTES, (span.end - span.begin) * VTA_UOP_BYTES) ==
+            NULL)
+            continue;
+        const struct vta_uop_range *range = range_before(program, span.begin);
+        program->bases[i] = VTA_BASE_UOPS;
+        insn->mem.dram_base = range->image + (uint32_t)(span.begin - range->begin);
+    }
+}
+
 int vta_program_from_stream(struct vta_program **result, const struct vta_hw *hw,
                             const uint8_t *insns, uint32_t count, vta_dram_reader reader,
                             void *context, struct vta_error *error)
 {
     struct vta_layout layout;
-    struct uop_range *ranges = NULL;
-    uint32_t range_count = 0;
     struct vta_program *program = program_new(hw, "stream", count);
     int rc = program == NULL ? no_memory(error) : vta_layout_make(&layout, hw, error);
     if (rc != 0)
         goto fail;
     decode_insns(program, &layout, insns);
-    rc = collect_ranges(program, &ranges, &range_count, error);
+    rc = collect_ranges(program, error);
     if (rc == 0)
-        rc = copy_image(program, &layout, ranges, range_count, reader, context, error);
+        rc = copy_image(program, &layout, reader, context, error);
     if (rc == 0)
-        rc = refuse_stores_into(program, ranges, range_count, error);
+        rc = refuse_stores_into_uops(program, error);
     if (rc != 0)
         goto fail;
-
-    for (uint32_t i = 0; i < count; i++) {
-        struct vta_insn *insn = &program->insns[i];
-        if (!loads_uops(insn) || !moves_data(insn))
-            continue;
-        struct uop_range span = span_of(&insn->mem);
-        if (reader(context, span.begin * VTA_UOP_BYTES, (span.end - span.begin) * VTA_UOP_BYTES) ==
-            NULL)
-            continue; /* stays absolute: the verifier says that it is outside DRAM */
-        const struct uop_range *range = range_before(ranges, range_count, span.begin);
-        program->bases[i] = VTA_BASE_UOPS;
-        insn->mem.dram_base = range->image + (uint32_t)(span.begin - range->begin);
-    }
-    free(ranges);
+    relocate_uop_loads(program, reader, context);
     *result = program;
     return 0;
 
 fail:
-    free(ranges);
     vta_program_free(program);
     return rc;
+}
+
+bool vta_program_uops_unchanged(const struct vta_program *program, vta_dram_reader reader,
+                                void *context)
+{
+    struct vta_layout layout;
+    if (vta_layout_make(&layout, &program->hw, NULL) != 0)
+        return false;
+    for (uint32_t i = 0; i < program->range_count; i++) {
+        const struct vta_uop_range *range = &program->ranges[i];
+        uint64_t n = range->end - range->begin;
+        const uint8_t *bytes = reader(context, range->begin * VTA_UOP_BYTES, n * VTA_UOP_BYTES);
+        for (uint64_t k = 0; k < n; k++) {
+            struct vta_uop uop;
+            uint32_t word;
+            if (bytes == NULL)
+                return false;
+            memcpy(&word, bytes + k * VTA_UOP_BYTES, sizeof(word));
+            vta_uop_decode(&uop, &layout, word);
+            if (memcmp(&uop, &program->uops[range->image + k], sizeof(uop)) != 0)
+                return false;
+        }
+    }
+    return true;
 }
 
 /* ---- Printing ------------------------------------------------------------------------------ */

@@ -34,7 +34,13 @@ struct vta_program {
     struct vta_insn *insns;
     uint32_t *bases; /* one per instruction, see VTA_BASE_… */
     uint32_t uop_count;
-    struct vta_uop *uops; /* decoded; what LOAD UOP loads from */
+    struct vta_uop *uops;  /* decoded; what LOAD UOP loads from */
+    struct vta_uop_range { /* a raw stream's: where its micro-ops lie, counted from DRAM address 0
+                            */
+        uint64_t begin, end;
+        uint32_t image; /* index of the first one in uops */
+    } * ranges;
+    uint32_t range_count;
     uint32_t param_count;
     struct vta_program_param {
         uint64_t nbytes;
@@ -70,6 +76,10 @@ typedef const void *(*vta_dram_reader)(void *context, uint64_t address, uint64_t
 int vta_program_from_stream(struct vta_program **program, const struct vta_hw *hw,
                             const uint8_t *insns, uint32_t count, vta_dram_reader reader,
                             void *context, struct vta_error *error);
+
+/* Whether the micro-ops that a stream's program copied are still what DRAM holds. */
+bool vta_program_uops_unchanged(const struct vta_program *program, vta_dram_reader reader,
+                                void *context);
 
 /* "insn 17  GEMM …": adds index and disassembly to an error about an instruction. Returns code. */
 int vta_program_error(const struct vta_program *program, uint32_t index, int code,

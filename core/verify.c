@@ -367,3 +367,17 @@ int vta_verify(struct vta_program *program, const struct vta_verify_options *opt
     vta_uop_extents_free(&v.uops);
     return rc;
 }
+
+int vta_verify_addresses(struct vta_program *program, const struct vta_verify_options *options,
+                         struct vta_error *error)
+{
+    const struct verifier v = { .program = program, .options = options };
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < program->count; i++) {
+        const struct vta_insn *insn = &program->insns[i];
+        if (program->bases[i] == VTA_BASE_ABSOLUTE && insn->opcode <= VTA_OP_STORE &&
+            !vta_insn_is_nop(insn))
+            rc = check_dram_range(&v, i, error);
+    }
+    return rc;
+}

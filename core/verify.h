@@ -32,4 +32,10 @@ struct vta_verify_options {
 int vta_verify(struct vta_program *program, const struct vta_verify_options *options,
                struct vta_error *error);
 
+/* Checks again what may have changed since a program with absolute addresses was verified: whether
+ * its accesses are still inside allocations. Looks at nothing of *options but reader and context.
+ * Returns 0 or VTA_EDRAM. */
+int vta_verify_addresses(struct vta_program *program, const struct vta_verify_options *options,
+                         struct vta_error *error);
+
 #endif

@@ -9,7 +9,6 @@
 
 #include "core/board.h"
 #include "core/kernels.h"
-#include "core/verify.h"
 
 #include "case.h"
 
@@ -111,20 +110,9 @@ static int prepare(struct vta_board **board, const struct replay_case *rc, struc
 static int replay(const struct replay_case *rc, struct vta_error *error)
 {
     struct vta_board *board = NULL;
-    struct vta_program *program = NULL;
     int result = prepare(&board, rc, error);
-    if (result != 0)
-        goto done;
-    struct vta_dram *dram = vta_board_dram(board, error);
-    struct vta_verify_options options = { .before = rc->before,
-                                          .reader = vta_dram_reader_fn,
-                                          .context = dram };
-    result = vta_program_from_stream(&program, &rc->hw, rc->insns, rc->insn_count,
-                                     vta_dram_reader_fn, dram, error);
     if (result == 0)
-        result = vta_verify(program, &options, error);
-    if (result == 0)
-        result = vta_board_run(board, program, NULL, 0, NULL, NULL, error);
+        result = vta_board_run_stream(board, rc->insns, rc->insn_count, NULL, NULL, error);
     if (result != 0)
         goto done;
 
@@ -133,9 +121,8 @@ static int replay(const struct replay_case *rc, struct vta_error *error)
     if (result == 0)
         result = compare_tokens(vta_board_tokens(board), rc->after, error);
     if (result == 0)
-        result = compare_memory(vta_dram_base(dram), &rc->out, error);
+        result = compare_memory(vta_dram_base(vta_board_dram(board, error)), &rc->out, error);
 done:
-    vta_program_free(program);
     vta_board_close(board);
     return result;
 }
