@@ -12,7 +12,7 @@ import sys
 SYNTHESIS = re.compile(r"Synthesis: Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+)")
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
 SKIP = re.compile(r"^\[SKIP\] (.*)$", re.MULTILINE)
-FAIL = re.compile(r"^\[FAIL\] (.*?):", re.MULTILINE)
+FAIL = re.compile(r"^\[FAIL\] (\S+): ", re.MULTILINE)
 
 
 def count(entry):
