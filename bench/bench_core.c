@@ -3,6 +3,7 @@
  */
 #include <getopt.h>
 #include <glob.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,6 +307,46 @@ static void tutorial_rows(const char *kernels)
     free(copy_to);
 }
 
+static void *run_often(void *context)
+{
+    for (int i = 0; i < (smoke ? 1 : 2000); i++)
+        run_program(context);
+    return NULL;
+}
+
+/* Two boards in two threads against one in one: what sharing nothing is worth. */
+static void cores_row(const char *kernels)
+{
+    struct vta_hw hw;
+    struct program_bench boards[2];
+    double one[ROUNDS], two[ROUNDS];
+    pthread_t threads[2];
+    vta_hw_default(&hw);
+    struct vta_kernel kernel = tutorial_kernel(&hw);
+    for (int i = 0; i < 2; i++)
+        open_kernel(&boards[i], &hw, &kernel, kernels);
+    for (int round = 0; round < rounds(); round++) {
+        double start = measure_now();
+        run_often(&boards[0]);
+        one[round] = measure_now() - start;
+        start = measure_now();
+        for (int i = 0; i < 2; i++)
+            if (pthread_create(&threads[i], NULL, run_often, &boards[i]) != 0)
+                exit(1);
+        for (int i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        two[round] = measure_now() - start;
+    }
+    double alone = measure_median(one, (size_t)rounds());
+    double together = measure_median(two, (size_t)rounds());
+    measure_row(table, "tutorial matmul on two boards, two cores",
+                2 * (smoke ? 1 : 2000) * 1048576 / together / 1e9, "GMAC/s", 2 * alone / together,
+                "times one board's speed", 1.7, true);
+    close_bench(&boards[0]);
+    close_bench(&boards[1]);
+    vta_kernel_clear(&kernel);
+}
+
 /* Seven instructions: what one call costs. */
 static void call_row(const char *kernels)
 {
@@ -406,6 +447,20 @@ static void run_decide(void *context)
     must(vta_plan_make(&plan, program, &error), &error);
     vta_plan_free(plan);
     vta_program_free(program);
+}
+
+/* What a run costs that counts and does not compute. */
+static void skip_row(const struct replay_case *rc, const char *kernels, double target)
+{
+    struct program_bench b;
+    double seconds, unused;
+    char name[96];
+    open_case(&b, rc, kernels);
+    vta_board_set_skip(b.board, true);
+    compare(&(struct work){ run_program, &b, smoke ? 1 : 1000 }, NULL, &seconds, &unused);
+    snprintf(name, sizeof(name), "%s, counted and not computed", rc->name);
+    measure_row(table, name, seconds * 1e6, "µs", seconds * 1e6, "µs", target, false);
+    close_bench(&b);
 }
 
 static void decide_row(const struct replay_case *rc, const char *kernels)
@@ -529,6 +584,7 @@ int main(int argc, char **argv)
         kernel_rows(set_named("avx2"), &bench_baseline_avx2);
 #endif
     tutorial_rows(best);
+    cores_row(best);
     call_row(best);
     if (usable("vnni")) {
         each_case(shared, "board/resnet-18-*", case_row, "vnni", 25);
@@ -537,6 +593,7 @@ int main(int argc, char **argv)
     if (usable("avx2"))
         each_case(shared, "board/resnet-18-*", case_row, "avx2", 12);
     each_case(shared, "board/vgg-37-*", decide_case, best, 0);
+    each_case(shared, "board/vgg-37-*", skip_row, best, 10);
     each_case(shared, "golden/tutorial-matrix_multiply_opt-*", reference_case, best, 0);
     each_case(shared, "board/mobilenet-g-55-*", reference_case, best, 0);
     measure_table_print(table, json);
