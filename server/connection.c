@@ -61,11 +61,33 @@ static void on_closed(void *owner)
     connection_release(owner);
 }
 
+/* Whether a connection takes one of max_sessions. */
+static bool is_session(enum connection_state state)
+{
+    switch (state) {
+    case CONNECTION_SNIFFING:
+    case CONNECTION_OPEN:
+    case CONNECTION_DRAINING:
+        return true;
+    case CONNECTION_LINGERING:
+    case CONNECTION_CLOSING:
+        break;
+    }
+    return false;
+}
+
+static void enter(struct connection *connection, enum connection_state state)
+{
+    if (is_session(connection->state) && !is_session(state))
+        connection->server->session_count--;
+    connection->state = state;
+}
+
 void connection_close(struct connection *connection, const char *format, ...)
 {
     if (connection->state == CONNECTION_CLOSING)
         return;
-    connection->state = CONNECTION_CLOSING;
+    enter(connection, CONNECTION_CLOSING);
     if (connection->reason[0] == '\0') {
         va_list args;
         va_start(args, format);
@@ -88,7 +110,7 @@ static void on_lingered(uv_timer_t *timer)
 
 static void linger(struct connection *connection, const char *reason)
 {
-    connection->state = CONNECTION_LINGERING;
+    enter(connection, CONNECTION_LINGERING);
     if (connection->reason[0] == '\0')
         snprintf(connection->reason, sizeof connection->reason, "%.*s",
                  (int)sizeof connection->reason - 1, reason);
@@ -171,7 +193,7 @@ static void open_session(struct connection *connection, size_t nbytes)
         connection_refuse(connection, &error);
         return;
     }
-    connection->state = CONNECTION_OPEN;
+    enter(connection, CONNECTION_OPEN);
     log_info("session %llu from %s began", (unsigned long long)connection->id,
              connection->transport->peer);
     watch_idleness(connection);
@@ -290,7 +312,7 @@ void connection_drain(struct connection *connection)
         if (native_idle(connection->native)) {
             connection_close(connection, "the server stops");
         } else {
-            connection->state = CONNECTION_DRAINING;
+            enter(connection, CONNECTION_DRAINING);
             uv_timer_stop(&connection->timer);
         }
         break;
@@ -325,12 +347,15 @@ void connection_accept(struct server *server, uv_stream_t *listener)
     uv_timer_start(&connection->timer, on_handshake_timeout, server->config.handshake_timeout_ms,
                    0);
     server_add(server, connection);
+    server->session_count++;
     transport_read(connection->transport, true);
 
-    if (server->connection_count > server->config.max_sessions) {
+    if (server->connection_count - server->session_count > server->config.max_sessions) {
+        connection_close(connection, "too many connections are on their way out");
+    } else if (server->session_count > server->config.max_sessions) {
         struct vta_error error;
         vta_error_limit(&error, VTA_ELIMIT, (int64_t)server->config.max_sessions,
-                        (int64_t)server->connection_count,
+                        (int64_t)server->session_count,
                         "the server has %llu sessions, its limit (max_sessions); try again later",
                         (unsigned long long)server->config.max_sessions);
         connection_refuse(connection, &error);

@@ -66,10 +66,12 @@ bool native_idle(const struct native *native)
            transport_unsent(native->connection->transport) == 0;
 }
 
-void native_stop(struct native *native, int code)
+bool native_stop(struct native *native, int code)
 {
-    if (at_work(native))
-        job_stop(native->job, code);
+    if (!at_work(native))
+        return false;
+    job_stop(native->job, code);
+    return true;
 }
 
 /* ---- Replies ------------------------------------------------------------------------------- */

@@ -36,8 +36,9 @@ void native_drained(struct native *native);
 /* Nothing waits, runs, or is unsent. */
 bool native_idle(const struct native *native);
 
-/* Ends a run that is in progress; its reply says code. */
-void native_stop(struct native *native, int code);
+/* Ends the call that is at work, if it is one that can be stopped; its reply says code. Returns
+ * whether a call is at work. */
+bool native_stop(struct native *native, int code);
 
 /* No more calls. The job, if one is at work, ends soon and releases the connection. */
 void native_close(struct native *native);

@@ -74,8 +74,8 @@ static void cancel_all(struct server *server)
     server->state = SERVER_CANCELLING;
     log_notice("stopping: the grace time is over, runs are cancelled");
     for (struct connection *each = server->connections; each != NULL; each = each->next)
-        if (each->native != NULL)
-            native_stop(each->native, VTA_ECANCELLED);
+        if (each->native == NULL || !native_stop(each->native, VTA_ECANCELLED))
+            connection_close(each, "the server stops"); /* its peer does not read */
     uv_timer_start(&server->grace, on_grace, LAST_ANSWERS_MS, 0);
 }
 

@@ -36,6 +36,7 @@ struct server {
 
     struct connection *connections; /* newest first */
     uint64_t connection_count, last_id;
+    uint64_t session_count; /* of the connections, those that have not had their last word */
 
     /* Shared by all connections between two returns to the loop. */
     struct inbox_pool pool;

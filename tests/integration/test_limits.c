@@ -62,6 +62,22 @@ Test(limits, one_session_too_many_is_told_so_and_closed)
         wire_close(&more[i]);
 }
 
+Test(limits, a_refused_connection_that_stays_open_takes_no_place)
+{
+    start("--max-sessions", "1");
+    struct wire refused, next;
+    wire_call(&wire, NULL, "ping", "");
+    wire_connect(&refused, daemon_.port);
+    wire_expect(&refused, 0, "limit");
+    wire_close(&wire);
+    daemon_wait_log(&daemon_, "ended: the peer closed");
+    wire_connect(&next, daemon_.port);
+    wire_call(&next, NULL, "ping", "");
+    wire_close(&next);
+    wire_close(&refused);
+    wire_connect(&wire, daemon_.port);
+}
+
 Test(limits, dram_of_a_board)
 {
     start("--dram-bytes", "1MiB");
