@@ -250,11 +250,11 @@ int vta_compile_matmul(struct vta_kernel *kernel, const struct vta_hw *hw, const
     struct vta_module_limits limits;
     struct vta_error own = { .insn = -1 }; /* the walk's; the builder keeps its own */
     vta_module_limits_default(&limits);
-    nest_init(&nest);
+    vta_nest_init(&nest);
     declare_params(build, hw, &m);
-    matmul_nest(&nest, hw, &m, VTA_SCHEDULE_LOWERED);
-    nest_emit(&nest, hw, build, limits.insns, &own);
-    nest_free(&nest);
+    vta_matmul_nest(&nest, hw, &m, VTA_SCHEDULE_LOWERED);
+    vta_nest_emit(&nest, hw, build, limits.insns, &own);
+    vta_nest_free(&nest);
     if (own.code == 0)
         return vta_build_finish(build, kernel, error);
     vta_build_free(build);
@@ -288,11 +288,11 @@ int vta_matmul_schedule(char **text, const struct vta_hw *hw, const struct vta_m
     if (file == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory to print a schedule");
     struct nest nest;
-    nest_init(&nest);
-    matmul_nest(&nest, hw, &m, step);
-    nest_print(&nest, file);
+    vta_nest_init(&nest);
+    vta_matmul_nest(&nest, hw, &m, step);
+    vta_nest_print(&nest, file);
     bool incomplete = nest.out_of_memory || ferror(file);
-    nest_free(&nest);
+    vta_nest_free(&nest);
     if (fclose(file) == 0 && !incomplete)
         return 0;
     free(*text);

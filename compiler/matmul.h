@@ -14,7 +14,7 @@ enum {
 };
 
 /* Fills an initialised nest with one step of a resolved matmul. */
-void matmul_nest(struct nest *nest, const struct vta_hw *hw, const struct vta_matmul *matmul,
-                 enum vta_schedule_step step);
+void vta_matmul_nest(struct nest *nest, const struct vta_hw *hw, const struct vta_matmul *matmul,
+                     enum vta_schedule_step step);
 
 #endif

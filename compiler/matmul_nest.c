@@ -22,7 +22,7 @@ struct maker {
 
 static const struct nest_expr *number(struct maker *m, int64_t value)
 {
-    return nest_const(m->nest, value);
+    return vta_nest_const(m->nest, value);
 }
 
 static void note(struct nest_stmt *stmt, const char *text)
@@ -37,14 +37,14 @@ static const struct nest_expr *open_blocks(struct maker *m, const struct axis *a
                                            struct nest_stmt ***outer)
 {
     uint32_t blocks = axis->all / axis->block + (axis->all % axis->block != 0);
-    return nest_open(m->nest, axis->outer, number(m, blocks), outer);
+    return vta_nest_open(m->nest, axis->outer, number(m, blocks), outer);
 }
 
 /* The first tile of a block. */
 static const struct nest_expr *block_start(struct maker *m, const struct axis *axis,
                                            const struct nest_expr *index)
 {
-    return nest_mul(m->nest, index, number(m, axis->block));
+    return vta_nest_mul(m->nest, index, number(m, axis->block));
 }
 
 /* The tiles in a block; the last one may have fewer. */
@@ -54,8 +54,8 @@ static const struct nest_expr *block_length(struct maker *m, const struct axis *
     if (axis->all % axis->block == 0)
         return number(m, axis->block);
     const struct nest_expr *rest =
-        nest_sub(m->nest, number(m, axis->all), block_start(m, axis, index));
-    return nest_let(m->nest, axis->length, nest_min(m->nest, number(m, axis->block), rest));
+        vta_nest_sub(m->nest, number(m, axis->all), block_start(m, axis, index));
+    return vta_nest_let(m->nest, axis->length, vta_nest_min(m->nest, number(m, axis->block), rest));
 }
 
 /* ---- Definition and blocking --------------------------------------------------------------- */
@@ -72,7 +72,7 @@ static struct nest_access at(const char *tensor, struct place row, struct place 
 
 static struct nest_stmt *assign(struct maker *m, enum nest_assign how, struct nest_access to)
 {
-    struct nest_stmt *stmt = nest_append(m->nest, NEST_ASSIGN);
+    struct nest_stmt *stmt = vta_nest_append(m->nest, NEST_ASSIGN);
     stmt->assign = how;
     stmt->to = to;
     return stmt;
@@ -121,15 +121,15 @@ static void make_definition(struct maker *m)
 {
     struct nest_stmt **outer[6];
     struct place b, o, k;
-    b.tile = nest_open(m->nest, "b", number(m, m->b.all), &outer[0]);
-    o.tile = nest_open(m->nest, "o", number(m, m->o.all), &outer[1]);
-    b.lane = nest_open(m->nest, "bl", number(m, m->hw->batch), &outer[2]);
-    o.lane = nest_open(m->nest, "ol", number(m, m->hw->block), &outer[3]);
+    b.tile = vta_nest_open(m->nest, "b", number(m, m->b.all), &outer[0]);
+    o.tile = vta_nest_open(m->nest, "o", number(m, m->o.all), &outer[1]);
+    b.lane = vta_nest_open(m->nest, "bl", number(m, m->hw->batch), &outer[2]);
+    o.lane = vta_nest_open(m->nest, "ol", number(m, m->hw->block), &outer[3]);
     assign_start(m, b, o);
-    k.tile = nest_open(m->nest, "k", number(m, m->k.all), &outer[4]);
-    k.lane = nest_open(m->nest, "kl", number(m, m->hw->block), &outer[5]);
+    k.tile = vta_nest_open(m->nest, "k", number(m, m->k.all), &outer[4]);
+    k.lane = vta_nest_open(m->nest, "kl", number(m, m->hw->block), &outer[5]);
     assign_sum(m, b, o, k);
-    nest_close(m->nest, outer[4]);
+    vta_nest_close(m->nest, outer[4]);
     assign_end(m, b, o);
 }
 
@@ -138,8 +138,8 @@ static struct place open_tiles(struct maker *m, const struct axis *axis,
                                const struct nest_expr *index, const struct nest_expr *length,
                                struct nest_stmt ***outer)
 {
-    const struct nest_expr *inner = nest_open(m->nest, axis->inner, length, outer);
-    return (struct place){ .tile = nest_add(m->nest, block_start(m, axis, index), inner) };
+    const struct nest_expr *inner = vta_nest_open(m->nest, axis->inner, length, outer);
+    return (struct place){ .tile = vta_nest_add(m->nest, block_start(m, axis, index), inner) };
 }
 
 /* One pass over the accumulators of a block: its start (phase 0) or its end (phase 1). */
@@ -149,13 +149,13 @@ static void make_pass(struct maker *m, const struct nest_expr *bo, const struct 
     struct nest_stmt **outer[4];
     struct place b = open_tiles(m, &m->b, bo, b_length, &outer[0]);
     struct place o = open_tiles(m, &m->o, oo, o_length, &outer[1]);
-    b.lane = nest_open(m->nest, "bl", number(m, m->hw->batch), &outer[2]);
-    o.lane = nest_open(m->nest, "ol", number(m, m->hw->block), &outer[3]);
+    b.lane = vta_nest_open(m->nest, "bl", number(m, m->hw->batch), &outer[2]);
+    o.lane = vta_nest_open(m->nest, "ol", number(m, m->hw->block), &outer[3]);
     if (phase == 0)
         assign_start(m, b, o);
     else
         assign_end(m, b, o);
-    nest_close(m->nest, outer[0]);
+    vta_nest_close(m->nest, outer[0]);
 }
 
 static void make_blocked(struct maker *m)
@@ -172,11 +172,11 @@ static void make_blocked(struct maker *m)
     struct place b = open_tiles(m, &m->b, bo, b_length, &outer[0]);
     struct place o = open_tiles(m, &m->o, oo, o_length, &outer[1]);
     struct place k = open_tiles(m, &m->k, ko, k_length, &outer[2]);
-    b.lane = nest_open(m->nest, "bl", number(m, m->hw->batch), &outer[3]);
-    o.lane = nest_open(m->nest, "ol", number(m, m->hw->block), &outer[4]);
-    k.lane = nest_open(m->nest, "kl", number(m, m->hw->block), &outer[5]);
+    b.lane = vta_nest_open(m->nest, "bl", number(m, m->hw->batch), &outer[3]);
+    o.lane = vta_nest_open(m->nest, "ol", number(m, m->hw->block), &outer[4]);
+    k.lane = vta_nest_open(m->nest, "kl", number(m, m->hw->block), &outer[5]);
     assign_sum(m, b, o, k);
-    nest_close(m->nest, blocks[2]);
+    vta_nest_close(m->nest, blocks[2]);
     make_pass(m, bo, oo, b_length, o_length, 1);
 }
 
@@ -185,7 +185,7 @@ static void make_blocked(struct maker *m)
 static struct nest_stmt *order(struct maker *m, enum nest_kind kind, enum vta_unit from,
                                enum vta_unit to)
 {
-    struct nest_stmt *stmt = nest_append(m->nest, kind);
+    struct nest_stmt *stmt = vta_nest_append(m->nest, kind);
     stmt->from_unit = from;
     stmt->to_unit = to;
     return stmt;
@@ -197,11 +197,11 @@ static struct nest_stmt *copy(struct maker *m, enum nest_kind kind, const char *
                               const struct nest_expr *column, uint32_t columns,
                               const struct nest_expr *y, const struct nest_expr *x)
 {
-    struct nest_stmt *stmt = nest_append(m->nest, kind);
+    struct nest_stmt *stmt = vta_nest_append(m->nest, kind);
     stmt->tensor = tensor;
     stmt->param = param;
     stmt->memory = memory;
-    stmt->offset = nest_add(m->nest, nest_mul(m->nest, row, number(m, columns)), column);
+    stmt->offset = vta_nest_add(m->nest, vta_nest_mul(m->nest, row, number(m, columns)), column);
     stmt->stride = number(m, columns);
     stmt->y = y;
     stmt->x = x;
@@ -211,7 +211,7 @@ static struct nest_stmt *copy(struct maker *m, enum nest_kind kind, const char *
 static void alu(struct maker *m, enum vta_alu_opcode op, int32_t imm,
                 const struct nest_expr *extent)
 {
-    struct nest_stmt *stmt = nest_append(m->nest, NEST_ALU);
+    struct nest_stmt *stmt = vta_nest_append(m->nest, NEST_ALU);
     stmt->op = op;
     stmt->imm = imm;
     stmt->extent = extent;
@@ -222,7 +222,7 @@ static void lower_start(struct maker *m, const struct nest_expr *o_start,
                         const struct nest_expr *b_length, const struct nest_expr *o_length)
 {
     if (!m->matmul->bias) {
-        nest_append(m->nest, NEST_RESET)->extent = nest_mul(m->nest, b_length, o_length);
+        vta_nest_append(m->nest, NEST_RESET)->extent = vta_nest_mul(m->nest, b_length, o_length);
         return;
     }
     struct nest_stmt *stmt = copy(m, NEST_LOAD, "bias", MATMUL_BIAS, VTA_MEM_ACC, number(m, 0),
@@ -246,12 +246,12 @@ static void lower_sum(struct maker *m, const struct nest_expr *b_start,
          k_length);
     order(m, NEST_PUSH, VTA_UNIT_LOAD, VTA_UNIT_COMPUTE);
     order(m, NEST_POP, VTA_UNIT_LOAD, VTA_UNIT_COMPUTE);
-    struct nest_stmt *gemm = nest_append(m->nest, NEST_GEMM);
+    struct nest_stmt *gemm = vta_nest_append(m->nest, NEST_GEMM);
     gemm->b_count = b_length;
     gemm->o_count = o_length;
     gemm->k_count = k_length;
     order(m, NEST_PUSH, VTA_UNIT_COMPUTE, VTA_UNIT_LOAD);
-    nest_close(m->nest, outer);
+    vta_nest_close(m->nest, outer);
 }
 
 static void make_lowered(struct maker *m)
@@ -265,7 +265,7 @@ static void make_lowered(struct maker *m)
     const struct nest_expr *oo = open_blocks(m, &m->o, &outer[1]);
     const struct nest_expr *o_start = block_start(m, &m->o, oo);
     const struct nest_expr *o_length = block_length(m, &m->o, oo);
-    const struct nest_expr *accs = nest_mul(m->nest, b_length, o_length);
+    const struct nest_expr *accs = vta_nest_mul(m->nest, b_length, o_length);
 
     order(m, NEST_POP, VTA_UNIT_STORE, VTA_UNIT_COMPUTE);
     lower_start(m, o_start, b_length, o_length);
@@ -281,11 +281,11 @@ static void make_lowered(struct maker *m)
     copy(m, NEST_STORE, "result", m->matmul->bias ? MATMUL_BIAS + 1 : MATMUL_BIAS, VTA_MEM_OUT,
          b_start, o_start, m->o.all, b_length, o_length);
     order(m, NEST_PUSH, VTA_UNIT_STORE, VTA_UNIT_COMPUTE);
-    nest_close(m->nest, outer[0]);
+    vta_nest_close(m->nest, outer[0]);
 }
 
-void matmul_nest(struct nest *nest, const struct vta_hw *hw, const struct vta_matmul *matmul,
-                 enum vta_schedule_step step)
+void vta_matmul_nest(struct nest *nest, const struct vta_hw *hw, const struct vta_matmul *matmul,
+                     enum vta_schedule_step step)
 {
     struct maker m = {
         .nest = nest,

@@ -13,13 +13,13 @@ struct nest_chunk {
     } node;
 };
 
-void nest_init(struct nest *nest)
+void vta_nest_init(struct nest *nest)
 {
     memset(nest, 0, sizeof(*nest));
     nest->end = &nest->body;
 }
 
-void nest_free(struct nest *nest)
+void vta_nest_free(struct nest *nest)
 {
     while (nest->chunks != NULL) {
         struct nest_chunk *chunk = nest->chunks;
@@ -62,16 +62,16 @@ static bool both_const(const struct nest_expr *left, const struct nest_expr *rig
     return left->kind == NEST_CONST && right->kind == NEST_CONST;
 }
 
-const struct nest_expr *nest_const(struct nest *nest, int64_t number)
+const struct nest_expr *vta_nest_const(struct nest *nest, int64_t number)
 {
     return new_expr(nest, (struct nest_expr){ .kind = NEST_CONST, .number = number });
 }
 
-const struct nest_expr *nest_add(struct nest *nest, const struct nest_expr *left,
-                                 const struct nest_expr *right)
+const struct nest_expr *vta_nest_add(struct nest *nest, const struct nest_expr *left,
+                                     const struct nest_expr *right)
 {
     if (both_const(left, right))
-        return nest_const(nest, left->number + right->number);
+        return vta_nest_const(nest, left->number + right->number);
     if (is_number(left, 0))
         return right;
     if (is_number(right, 0))
@@ -79,47 +79,48 @@ const struct nest_expr *nest_add(struct nest *nest, const struct nest_expr *left
     return new_expr(nest, (struct nest_expr){ .kind = NEST_ADD, .left = left, .right = right });
 }
 
-const struct nest_expr *nest_sub(struct nest *nest, const struct nest_expr *left,
-                                 const struct nest_expr *right)
+const struct nest_expr *vta_nest_sub(struct nest *nest, const struct nest_expr *left,
+                                     const struct nest_expr *right)
 {
     if (both_const(left, right))
-        return nest_const(nest, left->number - right->number);
+        return vta_nest_const(nest, left->number - right->number);
     if (is_number(right, 0))
         return left;
     return new_expr(nest, (struct nest_expr){ .kind = NEST_SUB, .left = left, .right = right });
 }
 
-const struct nest_expr *nest_mul(struct nest *nest, const struct nest_expr *left,
-                                 const struct nest_expr *right)
+const struct nest_expr *vta_nest_mul(struct nest *nest, const struct nest_expr *left,
+                                     const struct nest_expr *right)
 {
     if (both_const(left, right))
-        return nest_const(nest, left->number * right->number);
+        return vta_nest_const(nest, left->number * right->number);
     if (is_number(left, 0) || is_number(right, 1))
         return left;
     if (is_number(right, 0) || is_number(left, 1))
         return right;
     if (left->kind == NEST_MUL && left->right->kind == NEST_CONST && right->kind == NEST_CONST)
-        return nest_mul(nest, left->left, nest_const(nest, left->right->number * right->number));
+        return vta_nest_mul(nest, left->left,
+                            vta_nest_const(nest, left->right->number * right->number));
     return new_expr(nest, (struct nest_expr){ .kind = NEST_MUL, .left = left, .right = right });
 }
 
-const struct nest_expr *nest_min(struct nest *nest, const struct nest_expr *left,
-                                 const struct nest_expr *right)
+const struct nest_expr *vta_nest_min(struct nest *nest, const struct nest_expr *left,
+                                     const struct nest_expr *right)
 {
     if (both_const(left, right))
         return left->number < right->number ? left : right;
     return new_expr(nest, (struct nest_expr){ .kind = NEST_MIN, .left = left, .right = right });
 }
 
-int64_t nest_eval(const struct nest_expr *expr, const int64_t values[NEST_VARS])
+int64_t vta_nest_eval(const struct nest_expr *expr, const int64_t values[NEST_VARS])
 {
     int64_t left, right;
     if (expr->kind == NEST_CONST)
         return expr->number;
     if (expr->kind == NEST_VAR)
         return values[expr->number];
-    left = nest_eval(expr->left, values);
-    right = nest_eval(expr->right, values);
+    left = vta_nest_eval(expr->left, values);
+    right = vta_nest_eval(expr->right, values);
     switch (expr->kind) {
     case NEST_ADD:
         return left + right;
@@ -134,7 +135,7 @@ int64_t nest_eval(const struct nest_expr *expr, const int64_t values[NEST_VARS])
 
 /* ---- Statements ---------------------------------------------------------------------------- */
 
-struct nest_stmt *nest_append(struct nest *nest, enum nest_kind kind)
+struct nest_stmt *vta_nest_append(struct nest *nest, enum nest_kind kind)
 {
     struct nest_chunk *chunk = new_chunk(nest);
     if (chunk == NULL)
@@ -153,10 +154,10 @@ static uint32_t new_var(struct nest *nest, const char *name)
     return var;
 }
 
-const struct nest_expr *nest_open(struct nest *nest, const char *name,
-                                  const struct nest_expr *extent, struct nest_stmt ***outer)
+const struct nest_expr *vta_nest_open(struct nest *nest, const char *name,
+                                      const struct nest_expr *extent, struct nest_stmt ***outer)
 {
-    struct nest_stmt *loop = nest_append(nest, NEST_FOR);
+    struct nest_stmt *loop = vta_nest_append(nest, NEST_FOR);
     loop->var = new_var(nest, name);
     loop->extent = extent;
     *outer = nest->end;
@@ -164,16 +165,17 @@ const struct nest_expr *nest_open(struct nest *nest, const char *name,
     return new_expr(nest, (struct nest_expr){ .kind = NEST_VAR, .number = loop->var });
 }
 
-void nest_close(struct nest *nest, struct nest_stmt **outer)
+void vta_nest_close(struct nest *nest, struct nest_stmt **outer)
 {
     nest->end = outer;
 }
 
-const struct nest_expr *nest_let(struct nest *nest, const char *name, const struct nest_expr *value)
+const struct nest_expr *vta_nest_let(struct nest *nest, const char *name,
+                                     const struct nest_expr *value)
 {
     if (value->kind == NEST_CONST)
         return value;
-    struct nest_stmt *let = nest_append(nest, NEST_LET);
+    struct nest_stmt *let = vta_nest_append(nest, NEST_LET);
     let->var = new_var(nest, name);
     let->extent = value;
     return new_expr(nest, (struct nest_expr){ .kind = NEST_VAR, .number = let->var });

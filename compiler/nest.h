@@ -96,42 +96,42 @@ struct nest {
 
 /* ---- Making -------------------------------------------------------------------------------- */
 
-void nest_init(struct nest *nest);
-void nest_free(struct nest *nest);
+void vta_nest_init(struct nest *nest);
+void vta_nest_free(struct nest *nest);
 
-const struct nest_expr *nest_const(struct nest *nest, int64_t number);
+const struct nest_expr *vta_nest_const(struct nest *nest, int64_t number);
 /* These fold constants, so that x·1, x+0 and min of two numbers print as what they are. */
-const struct nest_expr *nest_add(struct nest *nest, const struct nest_expr *left,
-                                 const struct nest_expr *right);
-const struct nest_expr *nest_sub(struct nest *nest, const struct nest_expr *left,
-                                 const struct nest_expr *right);
-const struct nest_expr *nest_mul(struct nest *nest, const struct nest_expr *left,
-                                 const struct nest_expr *right);
-const struct nest_expr *nest_min(struct nest *nest, const struct nest_expr *left,
-                                 const struct nest_expr *right);
+const struct nest_expr *vta_nest_add(struct nest *nest, const struct nest_expr *left,
+                                     const struct nest_expr *right);
+const struct nest_expr *vta_nest_sub(struct nest *nest, const struct nest_expr *left,
+                                     const struct nest_expr *right);
+const struct nest_expr *vta_nest_mul(struct nest *nest, const struct nest_expr *left,
+                                     const struct nest_expr *right);
+const struct nest_expr *vta_nest_min(struct nest *nest, const struct nest_expr *left,
+                                     const struct nest_expr *right);
 
 /* Appends a statement; fill the rest of it. */
-struct nest_stmt *nest_append(struct nest *nest, enum nest_kind kind);
+struct nest_stmt *vta_nest_append(struct nest *nest, enum nest_kind kind);
 
 /* Opens a loop; statements go into it until nest_close with what `outer` was set to. Returns the
  * variable. */
-const struct nest_expr *nest_open(struct nest *nest, const char *name,
-                                  const struct nest_expr *extent, struct nest_stmt ***outer);
-void nest_close(struct nest *nest, struct nest_stmt **outer);
+const struct nest_expr *vta_nest_open(struct nest *nest, const char *name,
+                                      const struct nest_expr *extent, struct nest_stmt ***outer);
+void vta_nest_close(struct nest *nest, struct nest_stmt **outer);
 
 /* Names a value; a constant needs no name and is returned as it is. */
-const struct nest_expr *nest_let(struct nest *nest, const char *name,
-                                 const struct nest_expr *value);
+const struct nest_expr *vta_nest_let(struct nest *nest, const char *name,
+                                     const struct nest_expr *value);
 
 /* ---- Using --------------------------------------------------------------------------------- */
 
-int64_t nest_eval(const struct nest_expr *expr, const int64_t values[NEST_VARS]);
+int64_t vta_nest_eval(const struct nest_expr *expr, const int64_t values[NEST_VARS]);
 
-void nest_print(const struct nest *nest, FILE *file);
+void vta_nest_print(const struct nest *nest, FILE *file);
 
 /* Runs a lowered nest against a builder. What passes an instruction's fields is split into several.
  * VTA_ELIMIT past max_insns instructions, or the builder's error. */
-int nest_emit(const struct nest *nest, const struct vta_hw *hw, struct vta_build *build,
-              uint32_t max_insns, struct vta_error *error);
+int vta_nest_emit(const struct nest *nest, const struct vta_hw *hw, struct vta_build *build,
+                  uint32_t max_insns, struct vta_error *error);
 
 #endif

@@ -22,7 +22,7 @@ struct emitter {
 
 static uint32_t eval(const struct emitter *emitter, const struct nest_expr *expr)
 {
-    return (uint32_t)nest_eval(expr, emitter->values);
+    return (uint32_t)vta_nest_eval(expr, emitter->values);
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b)
@@ -136,7 +136,7 @@ static int emit_list(struct emitter *emitter, const struct nest_stmt *stmt,
 
 static int emit_loop(struct emitter *emitter, const struct nest_stmt *stmt, struct vta_error *error)
 {
-    int64_t extent = nest_eval(stmt->extent, emitter->values);
+    int64_t extent = vta_nest_eval(stmt->extent, emitter->values);
     int rc = 0;
     for (int64_t i = 0; i < extent && rc == 0; i++) {
         emitter->values[stmt->var] = i;
@@ -151,7 +151,7 @@ static int emit_stmt(struct emitter *emitter, const struct nest_stmt *stmt, stru
     case NEST_FOR:
         return emit_loop(emitter, stmt, error);
     case NEST_LET:
-        emitter->values[stmt->var] = nest_eval(stmt->extent, emitter->values);
+        emitter->values[stmt->var] = vta_nest_eval(stmt->extent, emitter->values);
         return 0;
     case NEST_PUSH:
         return vta_build_push(emitter->build, stmt->from_unit, stmt->to_unit);
@@ -186,8 +186,8 @@ static int emit_list(struct emitter *emitter, const struct nest_stmt *stmt, stru
     return 0;
 }
 
-int nest_emit(const struct nest *nest, const struct vta_hw *hw, struct vta_build *build,
-              uint32_t max_insns, struct vta_error *error)
+int vta_nest_emit(const struct nest *nest, const struct vta_hw *hw, struct vta_build *build,
+                  uint32_t max_insns, struct vta_error *error)
 {
     struct emitter emitter = { .build = build,
                                .uop_depth = hw->depth[VTA_MEM_UOP],

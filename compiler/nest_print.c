@@ -189,7 +189,7 @@ static void print_list(const struct nest *nest, const struct nest_stmt *stmt, in
     }
 }
 
-void nest_print(const struct nest *nest, FILE *file)
+void vta_nest_print(const struct nest *nest, FILE *file)
 {
     print_list(nest, nest->body, 0, file);
 }
