@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "DRAM and host agree on byte order");
 
@@ -28,26 +29,50 @@ static int sim_open(struct vta_dev **device, const struct vta_hw *hw, struct vta
 static void power_off(struct vta_sim *sim)
 {
     free(sim->uop);
-    free(sim->sram.inp);
-    free(sim->sram.wgt);
-    free(sim->sram.acc);
-    free(sim->sram.inp_sums);
     sim->uop = NULL;
+    if (sim->memory != NULL)
+        munmap(sim->memory, sim->memory_bytes);
+    sim->memory = NULL;
     memset(&sim->sram, 0, sizeof(sim->sram));
     sim->powered = false;
 }
 
-/* Cache-line aligned; not cleared. */
-static void *sram_alloc(size_t count, size_t size)
+/* Takes the next `nbytes`, whole cache lines, of the SRAM's memory. */
+static void *take(uint8_t **next, size_t nbytes)
 {
-    return aligned_alloc(64, (count * size + 63) / 64 * 64);
+    uint8_t *taken = *next;
+    *next += (nbytes + 63) / 64 * 64;
+    return taken;
+}
+
+/* One mapping for all SRAMs, so that a closed board's goes back to the host. */
+static int map_sram(struct vta_sim *sim, bool wants_sums)
+{
+    const struct vta_hw *hw = &sim->hw;
+    struct vta_sram *sram = &sim->sram;
+    const size_t inp = hw->depth[VTA_MEM_INP] * sram->inp_stride;
+    const size_t wgt = hw->depth[VTA_MEM_WGT] * sram->wgt_stride;
+    const size_t acc = (size_t)hw->depth[VTA_MEM_ACC] * hw->batch * hw->block * sizeof(int32_t);
+    const size_t sums = (size_t)hw->depth[VTA_MEM_INP] * hw->batch * sizeof(int32_t);
+
+    sim->memory_bytes = inp + wgt + acc + sums + 4 * 64;
+    void *memory =
+        mmap(NULL, sim->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return VTA_ENOMEM;
+    sim->memory = memory;
+    uint8_t *next = memory;
+    sram->inp = take(&next, inp);
+    sram->wgt = take(&next, wgt);
+    sram->acc = take(&next, acc);
+    sram->inp_sums = wants_sums ? take(&next, sums) : NULL;
+    return 0;
 }
 
 static int power_on(struct vta_sim *sim, struct vta_error *error)
 {
     const struct vta_hw *hw = &sim->hw;
     struct vta_sram *sram = &sim->sram;
-    const size_t acc_tile = (size_t)hw->batch * hw->block * sizeof(int32_t);
     bool wants_sums;
 
     if (sim->powered)
@@ -59,19 +84,12 @@ static int power_on(struct vta_sim *sim, struct vta_error *error)
                                .out_bits = hw->out_bits };
     sim->kernels->layout(sram, &wants_sums);
     sim->uop = calloc(hw->depth[VTA_MEM_UOP], sizeof(*sim->uop));
-    sram->inp = sram_alloc(hw->depth[VTA_MEM_INP], sram->inp_stride);
-    sram->wgt = sram_alloc(hw->depth[VTA_MEM_WGT], sram->wgt_stride);
-    sram->acc = sram_alloc(hw->depth[VTA_MEM_ACC], acc_tile);
-    if (wants_sums)
-        sram->inp_sums = sram_alloc(hw->depth[VTA_MEM_INP], hw->batch * sizeof(int32_t));
-    if (sim->uop == NULL || sram->inp == NULL || sram->wgt == NULL || sram->acc == NULL ||
-        (wants_sums && sram->inp_sums == NULL)) {
+    if (sim->uop == NULL || map_sram(sim, wants_sums) != 0) {
         power_off(sim);
         return vta_error_set(error, VTA_ENOMEM, "no memory for the simulator's SRAM");
     }
-    sim->kernels->load_inp(sram, 0, NULL, hw->depth[VTA_MEM_INP]);
+    /* The mapping is zero; only sets that keep a zero weight as another byte must write it. */
     sim->kernels->load_wgt(sram, 0, NULL, hw->depth[VTA_MEM_WGT]);
-    memset(sram->acc, 0, hw->depth[VTA_MEM_ACC] * acc_tile);
     sim->powered = true;
     return 0;
 }

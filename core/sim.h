@@ -13,6 +13,8 @@ struct vta_sim {
     struct vta_hw hw;
     const struct vta_kernels *kernels;
     bool powered; /* SRAM is there */
+    void *memory; /* the mapping that the SRAMs share; NULL: none */
+    size_t memory_bytes;
     struct vta_sram sram;
     struct vta_uop *uop;
 };
