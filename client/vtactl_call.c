@@ -157,6 +157,12 @@ static int read_inputs(struct call *call, const struct arguments *arguments, boo
         const char *text = arguments->operands[i];
         struct operand *operand = named_operand(call, text);
         const char *path = operand != NULL ? strchr(text, '=') + 1 : text;
+        if (operand == NULL && strchr(text, '=') != NULL && !is_file(text))
+            return vta_error_set(error, VTA_EINVAL, "%s: not PARAM=FILE with a parameter of %s",
+                                 text, vta_function_name(call->function));
+        if (operand != NULL && given[operand - call->operands])
+            return vta_error_set(error, VTA_EINVAL, "%s: %s has a file already", text,
+                                 operand->param->name);
         if (operand == NULL)
             operand = next_operand(call, given);
         if (operand == NULL)
