@@ -1,0 +1,344 @@
+/* test_vtactl.c: the tool as people and scripts meet it: what it prints where, and how it exits.
+ */
+#include <cjson/cJSON.h>
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <vta/module.h>
+
+#include "tests/integration/daemon.h"
+#include "tests/integration/modules.h"
+
+/* A scratch folder with add.vta, and a.bin and b.bin for its inputs; the tests run in it. */
+static struct daemon daemon_;
+static int32_t a[ADD_NUMBERS], b[ADD_NUMBERS];
+
+static void write_scratch(const char *name, const void *bytes, size_t nbytes)
+{
+    FILE *file = fopen(name, "wb");
+
+    cr_assert_not_null(file);
+    cr_assert_eq(fwrite(bytes, 1, nbytes, file), nbytes);
+    cr_assert_eq(fclose(file), 0);
+}
+
+static void start(void)
+{
+    uint8_t *bytes;
+    size_t nbytes;
+
+    daemon_init(&daemon_);
+    cr_assert_eq(chdir(daemon_.dir), 0);
+    make_module(1, &bytes, &nbytes);
+    write_scratch("add.vta", bytes, nbytes);
+    free(bytes);
+    for (int i = 0; i < (int)ADD_NUMBERS; i++) {
+        a[i] = 3 * i;
+        b[i] = 5 - i;
+    }
+    write_scratch("a.bin", a, sizeof a);
+    write_scratch("b.bin", b, sizeof b);
+}
+
+static void stop(void)
+{
+    cr_assert_eq(chdir("/"), 0);
+    daemon_clear(&daemon_);
+}
+
+TestSuite(vtactl, .init = start, .fini = stop);
+
+/* ---- Running it ---------------------------------------------------------------------------- */
+
+struct outcome {
+    int status;
+    char out[16384], err[4096];
+};
+
+static void slurp(const char *name, char *text, size_t size)
+{
+    FILE *file = fopen(name, "rb");
+
+    cr_assert_not_null(file);
+    text[fread(text, 1, size - 1, file)] = '\0';
+    fclose(file);
+    unlink(name);
+}
+
+/* Words are separated by one space. */
+static struct outcome run(const char *command)
+{
+    static struct outcome outcome;
+    char words[512], *args[32] = { VTACTL_PATH };
+    size_t count = 1;
+
+    snprintf(words, sizeof words, "%s", command);
+    for (char *word = strtok(words, " "); word != NULL; word = strtok(NULL, " "))
+        args[count++] = word;
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        int out = open("stdout", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        int err = open("stderr", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        dup2(out, STDOUT_FILENO);
+        dup2(err, STDERR_FILENO);
+        execv(args[0], args);
+        _exit(127);
+    }
+    cr_assert_eq(waitpid(pid, &outcome.status, 0), pid);
+    cr_assert(WIFEXITED(outcome.status), "vtactl %s: ended by a signal", command);
+    outcome.status = WEXITSTATUS(outcome.status);
+    slurp("stdout", outcome.out, sizeof outcome.out);
+    slurp("stderr", outcome.err, sizeof outcome.err);
+    return outcome;
+}
+
+static struct outcome run_to(int status, const char *command)
+{
+    struct outcome outcome = run(command);
+
+    cr_assert_eq(outcome.status, status, "vtactl %s: status %d\n%s%s", command, outcome.status,
+                 outcome.out, outcome.err);
+    return outcome;
+}
+
+static void says(const char *text, const char *part)
+{
+    cr_assert_not_null(strstr(text, part), "'%s' is not in: %s", part, text);
+}
+
+static cJSON *run_json(int status, const char *command)
+{
+    struct outcome outcome = run_to(status, command);
+    const char *end;
+    cJSON *json = cJSON_ParseWithOpts(outcome.out, &end, false);
+
+    cr_assert_not_null(json, "not JSON: %s", outcome.out);
+    cr_assert_str_eq(end, "\n", "more than one value: %s", outcome.out);
+    return json;
+}
+
+static double number(const cJSON *json, const char *key)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
+
+    cr_assert(cJSON_IsNumber(value), "%s", key);
+    return value->valuedouble;
+}
+
+static const char *text(const cJSON *json, const char *key)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
+
+    cr_assert(cJSON_IsString(value), "%s", key);
+    return value->valuestring;
+}
+
+/* ---- Usage --------------------------------------------------------------------------------- */
+
+Test(vtactl, wrong_usage_is_told_and_ends_with_status_2)
+{
+    says(run_to(2, "").err, "command");
+    says(run_to(2, "pin --local").err, "did you mean 'ping'");
+    says(run_to(2, "ping --locl").err, "did you mean '--local'");
+    says(run_to(2, "ping --check --local").err, "ping does not take --check");
+    says(run_to(2, "ping --count --local").err, "--count");
+    says(run_to(2, "ping --count 0 --local").err, "'0'");
+    says(run_to(2, "ping --count").err, "needs a value");
+    says(run_to(2, "ping --local=yes").err, "takes no value");
+    says(run_to(2, "ping --port 70000").err, "65535");
+    says(run_to(2, "ping --timeout soon").err, "'soon'");
+    says(run_to(2, "ping -x").err, "'-x'");
+    says(run_to(2, "upload --local").err, "upload FILE");
+    says(run_to(2, "ls one two --local").err, "vtactl ls");
+    says(run_to(2, "info --hw a.json").err, "--local");
+    cr_assert_str_eq(run_to(2, "upload --local --json").out, "");
+}
+
+Test(vtactl, help_and_version_need_no_daemon)
+{
+    says(run_to(0, "--help").out, "counters");
+    says(run_to(0, "-h").out, "--host");
+    says(run_to(0, "run --help").out, "--check");
+    cr_assert_null(strstr(run_to(0, "ping --help").out, "--check"));
+    cr_assert_str_eq(run_to(0, "--version").out, "vtactl " VTAD_VERSION "\n");
+}
+
+Test(vtactl, daemon_that_is_not_there_is_a_failure_with_its_address)
+{
+    says(run_to(1, "ping --host unix:/none/socket").err, "unix:/none/socket");
+    cJSON *json = run_json(1, "ping --json --host unix:/none/socket");
+    cr_assert_str_eq(text(cJSON_GetObjectItem(json, "error"), "code"), "io");
+    cJSON_Delete(json);
+}
+
+/* ---- run ----------------------------------------------------------------------------------- */
+
+static void expect_sums(const char *name)
+{
+    int8_t out[ADD_NUMBERS + 1];
+    FILE *file = fopen(name, "rb");
+
+    cr_assert_not_null(file, "%s", name);
+    cr_assert_eq(fread(out, 1, sizeof out, file), ADD_NUMBERS);
+    fclose(file);
+    for (int i = 0; i < (int)ADD_NUMBERS; i++)
+        cr_assert_eq(out[i], (int8_t)(a[i] + b[i]), "number %d", i);
+}
+
+Test(vtactl, runs_a_module_file_with_inputs_and_outputs_in_files)
+{
+    struct outcome outcome =
+        run_to(0, "run --local add.vta add a.bin b.bin --out out=one.bin --stats --check");
+
+    expect_sums("one.bin");
+    says(outcome.out, "identical");
+    says(outcome.out, "\nExecution statistics:\n");
+    says(outcome.out, "\tinp_load_nbytes :                0\n");
+    says(outcome.out, "\tout_store_nbytes:               64\n");
+    run_to(0, "run --local add.vta add b=b.bin a.bin --out out=two.bin");
+    expect_sums("two.bin");
+}
+
+Test(vtactl, random_inputs_follow_the_seed)
+{
+    char one[64], two[64], three[64];
+
+    run_to(0, "run --local add.vta add --random --out out=one.bin");
+    run_to(0, "run --local add.vta add --random --seed 0 --out out=two.bin");
+    run_to(0, "run --local add.vta add --random --seed 1 --out out=three.bin --check");
+    slurp("one.bin", one, sizeof one);
+    slurp("two.bin", two, sizeof two);
+    slurp("three.bin", three, sizeof three);
+    cr_assert_arr_eq(one, two, sizeof one - 1);
+    cr_assert_arr_neq(one, three, sizeof one - 1);
+}
+
+Test(vtactl, run_refuses_inputs_that_do_not_fit)
+{
+    says(run_to(1, "run --local add.vta add a.bin").err, "no input for b");
+    says(run_to(1, "run --local add.vta add a.bin b.bin a.bin").err, "a.bin");
+    says(run_to(1, "run --local add.vta add a=add.vta b.bin").err, "add.vta");
+    says(run_to(1, "run --local add.vta add a.bin none.bin").err, "none.bin: No such file");
+    says(run_to(1, "run --local add.vta add --random --out sum=x").err, "sum=x");
+    says(run_to(1, "run --local add.vta add --random --out a=x").err, "does not write a");
+    says(run_to(1, "run --local add.vta ad --random").err, "did you mean 'add'?");
+    says(run_to(1, "run --local none.vta add --random").err, "none.vta");
+}
+
+Test(vtactl, refused_program_is_told_in_the_services_own_words)
+{
+    struct vta_module_image image;
+    struct vta_error error;
+
+    cr_assert_eq(vta_module_open(&image, "add.vta", NULL), 0);
+    image.kernels[0].insns[0] |= 1 << 3; /* pop_prev: waits for a token from load */
+    cr_assert_eq(vta_module_save(&image, "bad.vta", &error), 0, "%s", error.message);
+    vta_module_image_clear(&image);
+
+    struct outcome outcome = run_to(1, "run --local bad.vta add --random");
+    cr_assert_eq(strncmp(outcome.err, "bad.vta: add: refused: deadlock\n", 32), 0, "%s",
+                 outcome.err);
+    says(outcome.err, "insn 0");
+    cJSON *json = run_json(1, "run --local bad.vta add --random --json");
+    const cJSON *told = cJSON_GetObjectItem(json, "error");
+    cr_assert_str_eq(text(told, "code"), "refused-deadlock");
+    cr_assert_eq(strncmp(text(told, "message"), outcome.err, strlen(text(told, "message"))), 0);
+    cJSON_Delete(json);
+}
+
+Test(vtactl, json_is_one_value_for_every_command)
+{
+    cJSON *json = run_json(0, "run --local add.vta add a.bin b.bin --repeat 3 --check --json");
+    cr_assert_str_eq(text(json, "function"), "add");
+    cr_assert_str_eq(text(json, "check"), "identical");
+    cr_assert_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "wall_ns")), 3);
+    cr_assert_eq(number(cJSON_GetObjectItem(json, "counters"), "out_store_nbytes"), ADD_NUMBERS);
+    cJSON_Delete(json);
+    json = run_json(0, "bench --local add.vta add --repeat 4 --number 2 --json");
+    cr_assert_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "seconds")), 4);
+    cr_assert(number(json, "min") > 0 && number(json, "min") <= number(json, "max"));
+    cJSON_Delete(json);
+    json = run_json(0, "info --local --json");
+    cr_assert_str_eq(text(json, "bitstream"), "1x16_i8w8a32_15_15_18_17");
+    cr_assert_eq(number(cJSON_GetObjectItem(json, "hardware"), "LOG_BLOCK"), 4);
+    cJSON_Delete(json);
+    json = run_json(0, "ping --local --json -c5");
+    cr_assert_eq(number(json, "count"), 5);
+    cr_assert(number(json, "min_ns") <= number(json, "mean_ns"));
+    cJSON_Delete(json);
+    json = run_json(0, "counters --local --clear --json");
+    cr_assert_eq(number(json, "gemm_counter"), 0);
+    cJSON_Delete(json);
+    json = run_json(0, "ls --local --json");
+    cr_assert(cJSON_IsArray(json));
+    cJSON_Delete(json);
+}
+
+Test(vtactl, local_board_has_the_hardware_of_a_file)
+{
+    static const char config[] = "{\"LOG_BLOCK\": 3, \"LOG_INP_BUFF_SIZE\": 13, "
+                                 "\"LOG_WGT_BUFF_SIZE\": 16, \"LOG_ACC_BUFF_SIZE\": 16}";
+
+    write_scratch("hw.json", config, sizeof config - 1);
+    says(run_to(0, "info --local --hw hw.json").out, "1x8_i8w8a32_15_13_16_16");
+    says(run_to(1, "run --local --hw hw.json add.vta add --random").err, "LOG_BLOCK");
+    says(run_to(1, "info --local --hw none.json").err, "none.json");
+}
+
+/* ---- With a daemon ------------------------------------------------------------------------- */
+
+static void serve(const char *const *flags)
+{
+    char port[16];
+
+    daemon_start(&daemon_, flags);
+    snprintf(port, sizeof port, "%d", daemon_.port);
+    setenv("VTA_RPC_PORT", port, 1);
+    unsetenv("VTA_RPC_HOST");
+}
+
+Test(vtactl, does_with_a_daemon_what_it_does_without)
+{
+    serve(NULL);
+    run_to(0, "run add.vta add a.bin b.bin --out out=one.bin --check --repeat 2");
+    expect_sums("one.bin");
+    says(run_to(0, "info").out, "vtad " VTAD_VERSION);
+    says(run_to(0, "ping -c 3").out, "3 round trips");
+    says(run_to(0, "bench add.vta add").out, "add: mean ");
+    says(run_to(0, "counters").out, "gemm_counter");
+    says(run_to(1, "rm none.vta").err, "none.vta");
+    says(run_to(0, "upload add.vta").err, "ends with this session");
+    daemon_stop(&daemon_);
+}
+
+Test(vtactl, store_keeps_what_was_uploaded_until_it_is_removed)
+{
+    char store[128];
+    static char before[16384], after[16384];
+
+    snprintf(store, sizeof store, "%s/store", daemon_.dir);
+    cr_assert_eq(mkdir(store, 0700), 0);
+    serve((const char *[]){ "--store", store, NULL });
+    says(run_to(0, "upload add.vta kept.vta").out, "kept.vta");
+    says(run_to(0, "ls").out, "kept.vta\n");
+    run_to(0, "download kept.vta back.vta");
+    slurp("add.vta", before, sizeof before);
+    slurp("back.vta", after, sizeof after);
+    cr_assert_arr_eq(before, after, sizeof before);
+    run_to(0, "run kept.vta add a.bin b.bin --out out=one.bin --check");
+    expect_sums("one.bin");
+    cJSON *json = run_json(0, "ls --json");
+    cr_assert_str_eq(text(cJSON_GetArrayItem(json, 0), "name"), "kept.vta");
+    cr_assert(cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetArrayItem(json, 0), "stored")));
+    cJSON_Delete(json);
+    run_to(0, "rm kept.vta");
+    cr_assert_str_eq(run_to(0, "ls").out, "");
+    daemon_stop(&daemon_);
+}
