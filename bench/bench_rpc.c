@@ -1,0 +1,387 @@
+/* bench_rpc.c: what a daemon and its client library cost on top of the loopback socket between
+ * them. Each figure is a ratio to a raw pair of processes that moves the same bytes, measured in
+ * the same run, in turn. Medians of rounds.
+ */
+#include <getopt.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vta/client.h>
+
+#include "proto/rpc.h"
+
+#include "measure.h"
+#include "peers.h"
+
+#define ROUNDS_MAX   9
+#define WINDOW       64u  /* pipelined requests */
+#define FIRST_MSGID  256u /* from here to 65535 ids, and so messages, have one size */
+#define SESSION_BYTE 1024u
+#define TARGET_KIB   64.0
+
+/* How much of everything. */
+struct amounts {
+    size_t rounds, pings, pipelined, sessions;
+    uint64_t bulk_bytes;
+};
+
+static const struct amounts full = { ROUNDS_MAX, 4000, 40000, 200, UINT64_C(64) << 20 };
+static const struct amounts tiny = { 1, 50, 200, 4, UINT64_C(3) << 20 };
+
+struct bench {
+    struct amounts much;
+    const char *daemon_path;
+    struct measure_table *table;
+    struct peer daemon, raw;
+    struct vta_session *session;
+    int raw_fd, pipe_fd; /* to the raw peer; to the daemon, past the library */
+    size_t request_bytes, reply_bytes;
+    msgpack_sbuffer requests; /* pings with ids from FIRST_MSGID on, and answers to them */
+    msgpack_sbuffer replies;
+    char *received;
+    double *trips; /* seconds of each round trip of a round */
+};
+
+static void must(bool good, const struct vta_error *error)
+{
+    if (good)
+        return;
+    fprintf(stderr, "bench_rpc: %s\n", error->message);
+    exit(1);
+}
+
+static void *allocate(size_t nbytes)
+{
+    void *bytes = malloc(nbytes);
+    if (bytes == NULL) {
+        fprintf(stderr, "bench_rpc: no memory for %zu bytes\n", nbytes);
+        exit(1);
+    }
+    memset(bytes, 1, nbytes);
+    return bytes;
+}
+
+static void add_row(const struct bench *bench, const char *name, double value, const char *unit,
+                    double ratio, const char *ratio_of, double target, bool at_least)
+{
+    if (!isfinite(value) || !isfinite(ratio) || (at_least && value <= 0)) {
+        fprintf(stderr, "bench_rpc: %s: %g %s, ratio %g\n", name, value, unit, ratio);
+        exit(1);
+    }
+    measure_row(bench->table, name, value, unit, ratio, ratio_of, target, at_least);
+}
+
+/* ---- Messages ------------------------------------------------------------------------------ */
+
+/* What vta_ping and the daemon say, for as many requests as a round pipelines. */
+static void pack_messages(struct bench *bench)
+{
+    msgpack_packer request, reply;
+    msgpack_sbuffer_init(&bench->requests);
+    msgpack_sbuffer_init(&bench->replies);
+    msgpack_packer_init(&request, &bench->requests, msgpack_sbuffer_write);
+    msgpack_packer_init(&reply, &bench->replies, msgpack_sbuffer_write);
+    for (uint32_t i = 0; i < bench->much.pipelined; i++) {
+        vta_rpc_pack_request(&request, FIRST_MSGID + i, "ping", 0);
+        vta_rpc_pack_result(&reply, FIRST_MSGID + i);
+        msgpack_pack_nil(&reply);
+    }
+    bench->request_bytes = bench->requests.size / bench->much.pipelined;
+    bench->reply_bytes = bench->replies.size / bench->much.pipelined;
+    bench->received = allocate(bench->replies.size);
+}
+
+static void order(const struct bench *bench, enum raw_kind kind, uint64_t count)
+{
+    struct raw_order order = { kind, count, bench->request_bytes, bench->reply_bytes };
+    peer_send(bench->raw_fd, &order, sizeof order);
+}
+
+/* ---- Round trips --------------------------------------------------------------------------- */
+
+static void ping_daemon(struct bench *bench)
+{
+    struct vta_error error;
+    must(vta_ping(bench->session, NULL, &error) == 0, &error);
+}
+
+static void ping_raw(struct bench *bench)
+{
+    peer_send(bench->raw_fd, bench->requests.data, bench->request_bytes);
+    peer_receive(bench->raw_fd, bench->received, bench->reply_bytes);
+}
+
+struct trips {
+    double median[ROUNDS_MAX], tail[ROUNDS_MAX], rate[ROUNDS_MAX];
+};
+
+static void round_of_trips(struct bench *bench, void (*ping)(struct bench *), struct trips *trips,
+                           size_t round)
+{
+    size_t count = bench->much.pings;
+    double start = measure_now(), before = start;
+    for (size_t i = 0; i < count; i++) {
+        ping(bench);
+        double after = measure_now();
+        bench->trips[i] = after - before;
+        before = after;
+    }
+    trips->rate[round] = (double)count / (before - start);
+    trips->median[round] = measure_median(bench->trips, count);
+    trips->tail[round] = measure_percentile(bench->trips, count, 0.99);
+}
+
+static void measure_trips(struct bench *bench)
+{
+    struct trips ours, raw;
+    size_t rounds = bench->much.rounds;
+    bench->trips = allocate(bench->much.pings * sizeof *bench->trips);
+    for (size_t i = 0; i <= rounds; i++) {
+        size_t at = i > 0 ? i - 1 : 0; /* the first is a warm-up, and measured again */
+        order(bench, RAW_ANSWER, bench->much.pings);
+        round_of_trips(bench, ping_raw, &raw, at);
+        round_of_trips(bench, ping_daemon, &ours, at);
+    }
+    free(bench->trips);
+
+    double median = measure_median(ours.median, rounds), tail = measure_median(ours.tail, rounds);
+    double rate = measure_median(ours.rate, rounds);
+    add_row(bench, "round trip, median", median * 1e6, "µs",
+            median / measure_median(raw.median, rounds), "times the raw pair's", 1.5, false);
+    add_row(bench, "round trip, 99th percentile", tail * 1e6, "µs",
+            tail / measure_median(raw.tail, rounds), "times the raw pair's", 1.5, false);
+    add_row(bench, "round trips", rate / 1e3, "k/s", rate / measure_median(raw.rate, rounds),
+            "of the raw pair's", 1 / 1.5, true);
+}
+
+/* ---- Pipelined requests -------------------------------------------------------------------- */
+
+/* Keeps WINDOW requests under way until all are answered. Returns seconds. */
+static double pipeline(struct bench *bench, int fd)
+{
+    size_t count = bench->much.pipelined, sent = WINDOW, got = 0;
+    double start = measure_now();
+    peer_send(fd, bench->requests.data, sent * bench->request_bytes);
+    while (got < bench->replies.size) {
+        got += peer_receive_some(fd, bench->received + got, bench->replies.size - got);
+        size_t due = got / bench->reply_bytes + WINDOW;
+        due = due < count ? due : count;
+        if (due > sent)
+            peer_send(fd, bench->requests.data + sent * bench->request_bytes,
+                      (due - sent) * bench->request_bytes);
+        sent = due;
+    }
+    return measure_now() - start;
+}
+
+static void measure_pipeline(struct bench *bench)
+{
+    double ours[ROUNDS_MAX], raw[ROUNDS_MAX];
+    size_t rounds = bench->much.rounds;
+    for (size_t i = 0; i <= rounds; i++) {
+        size_t at = i > 0 ? i - 1 : 0;
+        order(bench, RAW_ANSWER, bench->much.pipelined);
+        raw[at] = pipeline(bench, bench->raw_fd);
+        ours[at] = pipeline(bench, bench->pipe_fd);
+        if (memcmp(bench->received, bench->replies.data, bench->replies.size) != 0) {
+            fputs("bench_rpc: the daemon answered something else than expected\n", stderr);
+            exit(1);
+        }
+    }
+    double seconds = measure_median(ours, rounds);
+    add_row(bench, "requests, 64 pipelined", (double)bench->much.pipelined / seconds / 1e3, "k/s",
+            measure_median(raw, rounds) / seconds, "of the raw pair's", 0, true);
+}
+
+/* ---- Bulk ---------------------------------------------------------------------------------- */
+
+/* Both return seconds; `bytes` has bulk_bytes. */
+static double write_raw(struct bench *bench, char *bytes)
+{
+    char done;
+    double start = measure_now();
+    order(bench, RAW_SINK, bench->much.bulk_bytes);
+    for (uint64_t at = 0; at < bench->much.bulk_bytes; at += RAW_PIECE)
+        peer_send(bench->raw_fd, bytes, RAW_PIECE);
+    peer_receive(bench->raw_fd, &done, 1);
+    return measure_now() - start;
+}
+
+static double read_raw(struct bench *bench, char *bytes)
+{
+    double start = measure_now();
+    order(bench, RAW_SOURCE, bench->much.bulk_bytes);
+    for (uint64_t left = bench->much.bulk_bytes; left > 0;)
+        left -= peer_receive_some(bench->raw_fd, bytes, left < RAW_PIECE ? left : RAW_PIECE);
+    return measure_now() - start;
+}
+
+static void bulk_row(const struct bench *bench, const char *what, double *ours, double *raw)
+{
+    double seconds = measure_median(ours, bench->much.rounds);
+    char name[64];
+    snprintf(name, sizeof name, "%s, %u MiB", what, (unsigned)(bench->much.bulk_bytes >> 20));
+    add_row(bench, name, (double)bench->much.bulk_bytes / seconds / 1e9, "GB/s",
+            measure_median(raw, bench->much.rounds) / seconds, "of the raw pair's", 0.6, true);
+}
+
+static struct vta_ndarray *new_array(struct vta_session *session, uint64_t nbytes)
+{
+    struct vta_tensor_type type = { .ndim = 1, .shape = { nbytes } };
+    struct vta_error error;
+    must(vta_dtype_parse(&type.dtype, "int8", &error) == 0, &error);
+    struct vta_ndarray *array = vta_ndarray_empty(vta_ext_dev(session, 0), &type, &error);
+    must(array != NULL, &error);
+    return array;
+}
+
+static void measure_bulk(struct bench *bench)
+{
+    double writes[2][ROUNDS_MAX], reads[2][ROUNDS_MAX];
+    size_t nbytes = bench->much.bulk_bytes;
+    struct vta_ndarray *array = new_array(bench->session, nbytes);
+    char *from = allocate(nbytes), *into = allocate(nbytes), *piece = allocate(RAW_PIECE);
+    struct vta_error error;
+    for (size_t i = 0; i < nbytes; i++)
+        from[i] = (char)(i * 2654435761u >> 13);
+    for (size_t i = 0; i <= bench->much.rounds; i++) {
+        size_t at = i > 0 ? i - 1 : 0;
+        writes[1][at] = write_raw(bench, piece);
+        double start = measure_now();
+        must(vta_ndarray_copy_from(array, from, nbytes, &error) == 0, &error);
+        writes[0][at] = measure_now() - start;
+        reads[1][at] = read_raw(bench, piece);
+        start = measure_now();
+        must(vta_ndarray_copy_to(array, into, nbytes, &error) == 0, &error);
+        reads[0][at] = measure_now() - start;
+    }
+    if (memcmp(from, into, nbytes) != 0) {
+        fputs("bench_rpc: what was read is not what was written\n", stderr);
+        exit(1);
+    }
+    bulk_row(bench, "array write", writes[0], writes[1]);
+    bulk_row(bench, "array read", reads[0], reads[1]);
+    vta_ndarray_free(array);
+    free(from);
+    free(into);
+    free(piece);
+}
+
+/* ---- Memory -------------------------------------------------------------------------------- */
+
+static void memory_row(const struct bench *bench, const char *name, double before, double after)
+{
+    double kib = (after - before) / (double)bench->much.sessions;
+    add_row(bench, name, kib, "KiB", kib / TARGET_KIB, "of 64 KiB", 1, false);
+}
+
+static void use(struct vta_session *session)
+{
+    static char bytes[SESSION_BYTE];
+    struct vta_error error;
+    struct vta_ndarray *array = new_array(session, sizeof bytes);
+    must(vta_ndarray_copy_from(array, bytes, sizeof bytes, &error) == 0, &error);
+    must(vta_ndarray_copy_to(array, bytes, sizeof bytes, &error) == 0, &error);
+    vta_ndarray_free(array);
+}
+
+/* A daemon of its own: what others left behind would hide what sessions take. */
+static void measure_memory(struct bench *bench)
+{
+    size_t count = bench->much.sessions;
+    struct vta_session **sessions = allocate(count * sizeof *sessions);
+    struct peer daemon;
+    struct vta_error error;
+    peer_start_daemon(&daemon, bench->daemon_path);
+    double before = peer_pss(&daemon);
+    for (size_t i = 0; i < count; i++) {
+        sessions[i] = vta_connect("127.0.0.1", daemon.port, &error);
+        must(sessions[i] != NULL, &error);
+    }
+    memory_row(bench, "memory of a session that said hello", before, peer_pss(&daemon));
+    for (size_t i = 0; i < count; i++)
+        use(sessions[i]);
+    memory_row(bench, "… that also had a buffer of 1 KiB", before, peer_pss(&daemon));
+    for (size_t i = 0; i < count; i++)
+        vta_close(sessions[i]);
+    free(sessions);
+    peer_stop(&daemon);
+}
+
+/* ---- All of it ----------------------------------------------------------------------------- */
+
+static void measure_all(struct bench *bench)
+{
+    struct vta_error error;
+    pack_messages(bench);
+    peer_start_raw(&bench->raw);
+    bench->raw_fd = peer_connect(bench->raw.port);
+    peer_start_daemon(&bench->daemon, bench->daemon_path);
+    bench->pipe_fd = peer_connect(bench->daemon.port);
+    bench->session = vta_connect("127.0.0.1", bench->daemon.port, &error);
+    must(bench->session != NULL, &error);
+
+    measure_trips(bench);
+    measure_pipeline(bench);
+    measure_bulk(bench);
+
+    vta_close(bench->session);
+    close(bench->pipe_fd);
+    close(bench->raw_fd);
+    peer_stop(&bench->daemon);
+    peer_stop(&bench->raw);
+    msgpack_sbuffer_destroy(&bench->requests);
+    msgpack_sbuffer_destroy(&bench->replies);
+    free(bench->received);
+    measure_memory(bench);
+}
+
+/* The build's, beside this program's folder. */
+static const char *default_daemon(void)
+{
+    static char path[PATH_MAX + sizeof "/../server/vtad"];
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
+    path[length > 0 ? length : 0] = '\0';
+    char *slash = strrchr(path, '/');
+    strcpy(slash != NULL ? slash : path, "/../server/vtad");
+    return path;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = { { "daemon", required_argument, NULL, 'd' },
+                                             { "json", no_argument, NULL, 'j' },
+                                             { "smoke", no_argument, NULL, 's' },
+                                             { "help", no_argument, NULL, 'h' },
+                                             { 0 } };
+    struct bench bench = { .much = full, .daemon_path = default_daemon() };
+    bool json = false;
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'd':
+            bench.daemon_path = optarg;
+            break;
+        case 'j':
+            json = true;
+            break;
+        case 's':
+            bench.much = tiny;
+            break;
+        default:
+            fputs("usage: bench_rpc [--daemon VTAD] [--json] [--smoke]\n"
+                  "The daemon is the build's unless another is named.\n",
+                  option == 'h' ? stdout : stderr);
+            return option == 'h' ? 0 : 2;
+        }
+    }
+    bench.table = measure_table_new("bench_rpc");
+    measure_all(&bench);
+    measure_table_print(bench.table, json);
+    measure_table_free(bench.table);
+    return 0;
+}
