@@ -340,7 +340,7 @@ static void cores_row(const char *kernels)
     double alone = measure_median(one, (size_t)rounds());
     double together = measure_median(two, (size_t)rounds());
     measure_row(table, "tutorial matmul on two boards, two cores",
-                2 * (smoke ? 1 : 2000) * 1048576 / together / 1e9, "GMAC/s", 2 * alone / together,
+                2.0 * (smoke ? 1 : 2000) * 1048576 / together / 1e9, "GMAC/s", 2 * alone / together,
                 "times one board's speed", 1.7, true);
     close_bench(&boards[0]);
     close_bench(&boards[1]);
