@@ -188,6 +188,12 @@ static ALWAYS_INLINE int32_t vta_group(const uint8_t *bytes)
         vta_gemm_rows(sram, g, &set);                                                              \
     }
 
+/* One block size of a set's gemm, in a switch over sram->block. */
+#define GEMM_CASE(block)                                                                           \
+    case block:                                                                                    \
+        gemm_##block(sram, g);                                                                     \
+        break;
+
 struct vta_rows_set {
     void (*big)(const struct vta_rows *);
     void (*four)(const struct vta_rows *);

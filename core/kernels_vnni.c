@@ -91,26 +91,13 @@ DEFINE_ROWS(1, x1, 1, 1, 8, 8)
 static void gemm(const struct vta_sram *sram, const struct vta_gemm_block *g)
 {
     switch (sram->block) {
-    case 64:
-        gemm_64(sram, g);
-        break;
-    case 32:
-        gemm_32(sram, g);
-        break;
-    case 16:
-        gemm_16(sram, g);
-        break;
-    case 8:
-        gemm_8(sram, g);
-        break;
-    case 4:
-        gemm_4(sram, g);
-        break;
-    case 2:
-        gemm_2(sram, g);
-        break;
-    default:
-        gemm_1(sram, g);
+        GEMM_CASE(64)
+        GEMM_CASE(32)
+        GEMM_CASE(16)
+        GEMM_CASE(8)
+        GEMM_CASE(4)
+        GEMM_CASE(2)
+        GEMM_CASE(1)
     }
 }
 
