@@ -82,25 +82,48 @@ static bool is_live(const struct native *native)
            native->connection->state == CONNECTION_DRAINING;
 }
 
-static void send_reply(struct native *native, const struct vta_rpc_message *message,
-                       struct vta_reply *reply)
+static void write_out(struct native *native, const void *head, size_t head_bytes, const void *bulk,
+                      size_t bulk_bytes)
 {
     struct connection *connection = native->connection;
-    if (message->type == VTA_RPC_NOTIFY)
-        return;
-    if (reply->head.size == 0) {
-        connection_close(connection, "no memory for a reply");
-        return;
-    }
-    int rc = transport_write(connection->transport, reply->head.data, reply->head.size, reply->bulk,
-                             reply->bulk_bytes);
+    int rc = transport_write(connection->transport, head, head_bytes, bulk, bulk_bytes);
     if (rc < 0)
         connection_close(connection, "%s", uv_strerror(rc));
     else if (rc > 0)
-        native->sending_bulk = reply->bulk_bytes;
+        native->sending_bulk = bulk_bytes;
     /* A bulk costs no memory, and only one is on its way; the others' copies are what counts. */
     if (transport_unsent(connection->transport) > native->unsent_limit + native->sending_bulk)
         native->clogged = true;
+}
+
+/* Writes the small replies that were gathered since the session was taken up. */
+static void flush(struct native *native)
+{
+    struct server *server = native->connection->server;
+    size_t nbytes = server->gathered_bytes;
+    server->gathered_bytes = 0;
+    if (nbytes > 0)
+        write_out(native, server->gathered, nbytes, NULL, 0);
+}
+
+/* Every write wakes the peer, so small replies wait for each other, until flush. */
+static void send_reply(struct native *native, const struct vta_rpc_message *message,
+                       struct vta_reply *reply)
+{
+    struct server *server = native->connection->server;
+    if (message->type == VTA_RPC_NOTIFY)
+        return;
+    if (reply->head.size == 0) {
+        connection_close(native->connection, "no memory for a reply");
+        return;
+    }
+    if (reply->bulk_bytes > 0 || reply->head.size > GATHERED_BYTES - server->gathered_bytes) {
+        flush(native);
+        write_out(native, reply->head.data, reply->head.size, reply->bulk, reply->bulk_bytes);
+    } else {
+        memcpy(server->gathered + server->gathered_bytes, reply->head.data, reply->head.size);
+        server->gathered_bytes += reply->head.size;
+    }
     if (reply->head.alloc > HEAD_BYTES_KEPT)
         vta_reply_clear(reply);
 }
@@ -242,6 +265,7 @@ static void go_on(struct native *native)
     struct connection *connection = native->connection;
     struct vta_error error = { .insn = -1 };
     int rc = advance(native, &error);
+    flush(native);
     if (rc < 0 && is_live(native))
         connection_refuse(connection, &error);
     if (inbox_settle(&native->inbox) != 0)

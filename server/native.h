@@ -1,8 +1,9 @@
 /* native.h: a connection that speaks MessagePack-RPC: requests in, calls on a service, replies out.
  *
  * Requests are executed one at a time in the order in which they arrived, quick ones on the loop,
- * slow ones on the thread pool (job.h); urgent ones overtake what waits. While too much waits, or
- * too many replies are unsent, nothing is read.
+ * slow ones on the thread pool (job.h); urgent ones overtake what waits. Small replies to what can
+ * be executed in one go are written together. While too much waits, or too many replies are unsent,
+ * nothing is read.
  */
 #ifndef VTA_SERVER_NATIVE_H
 #define VTA_SERVER_NATIVE_H

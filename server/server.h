@@ -17,6 +17,8 @@
 
 struct connection;
 
+#define GATHERED_BYTES (16u << 10)
+
 enum server_state {
     SERVER_RUNNING,
     SERVER_STOPPING,   /* within the grace time */
@@ -42,6 +44,9 @@ struct server {
     struct inbox_pool pool;
     msgpack_zone zone;      /* of a message that is executed at once */
     struct vta_reply reply; /* of a quick or urgent call */
+    /* Small replies of the session at work, which go out together. */
+    char gathered[GATHERED_BYTES];
+    size_t gathered_bytes;
 };
 
 /* Takes the configuration over. On failure everything is released. */

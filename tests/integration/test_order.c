@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -246,4 +247,63 @@ Test(order, a_large_read_arrives_whole_while_pings_come_in_between)
         }
     }
     free(bytes);
+}
+
+/* Writes that the daemon has made, or -1 where the kernel does not count them. */
+static long daemon_writes(void)
+{
+    char path[64], line[128];
+    long writes = -1;
+    snprintf(path, sizeof path, "/proc/%d/io", (int)daemon_.pid);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && writes < 0 && fgets(line, sizeof line, file) != NULL)
+        sscanf(line, "syscw: %ld", &writes);
+    if (file != NULL)
+        fclose(file);
+    return writes;
+}
+
+Test(order, what_arrives_together_is_answered_with_few_writes)
+{
+    enum {
+        REQUESTS = 64
+    };
+    msgpack_sbuffer batch;
+    msgpack_sbuffer_init(&batch);
+    for (uint32_t i = 0; i < REQUESTS; i++)
+        wire_pack(&batch, 1000 + i, i % 2 == 0 ? "ping" : "counters.get", "");
+    long before = daemon_writes();
+    if (before < 0)
+        cr_skip_test("no /proc/PID/io here");
+    wire_send(wire, batch.data, batch.size);
+    msgpack_sbuffer_destroy(&batch);
+    for (uint32_t i = 0; i < REQUESTS; i++)
+        wire_expect(wire, 1000 + i, NULL);
+    cr_assert_lt(daemon_writes() - before, REQUESTS / 4);
+}
+
+Test(order, small_and_large_answers_keep_their_order)
+{
+    enum {
+        ROUNDS = 200,
+        BYTES = 20000
+    };
+    uint64_t buffer = wire_uint(wire_call(wire, NULL, "buffer.alloc", "u", (uint64_t)BYTES));
+    msgpack_sbuffer batch;
+    msgpack_sbuffer_init(&batch);
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        wire_pack(&batch, 1000 + 3 * i, "buffer.write", "uub", buffer, (uint64_t)0, &i, sizeof i);
+        wire_pack(&batch, 1001 + 3 * i, "buffer.read", "uuu", buffer, (uint64_t)0,
+                  (uint64_t)(i % 2 == 0 ? sizeof i : BYTES));
+        wire_pack(&batch, 1002 + 3 * i, "board.info", ""); /* fills what is gathered */
+    }
+    wire_send(wire, batch.data, batch.size);
+    msgpack_sbuffer_destroy(&batch);
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        wire_expect(wire, 1000 + 3 * i, NULL);
+        wire_expect(wire, 1001 + 3 * i, NULL);
+        cr_assert_eq(wire->result.via.bin.size, i % 2 == 0 ? sizeof i : BYTES);
+        cr_assert_eq(memcmp(wire->result.via.bin.ptr, &i, sizeof i), 0);
+        wire_expect(wire, 1002 + 3 * i, NULL);
+    }
 }
