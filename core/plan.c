@@ -53,7 +53,9 @@ static void load_uops(struct planner *p, const struct vta_mem_insn *mem)
     const struct vta_uop *image = p->program->uops + mem->dram_base;
     struct vta_uop *to = p->sram + mem->sram_base;
 
-    if (columns * rows == mem->x_size && memcmp(to, image, columns * sizeof(*to)) == 0)
+    /* One row of data and nothing else: the common case, and often the same again. */
+    if (mem->y_size == 1 && rows == 1 && columns == mem->x_size &&
+        memcmp(to, image, columns * sizeof(*to)) == 0)
         return;
     p->generation++;
     if (columns * rows != (size_t)mem->x_size * mem->y_size)

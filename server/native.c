@@ -101,8 +101,8 @@ static void flush(struct native *native)
 {
     struct server *server = native->connection->server;
     size_t nbytes = server->gathered_bytes;
-    server->gathered_bytes = 0;
-    if (nbytes > 0)
+    server->gathered_bytes = 0; /* also where nobody is left to read them */
+    if (nbytes > 0 && is_live(native))
         write_out(native, server->gathered, nbytes, NULL, 0);
 }
 

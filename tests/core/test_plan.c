@@ -127,6 +127,26 @@ Test(plan, gives_equal_nests_one_shape_until_their_micro_ops_change)
     vta_program_free(program);
 }
 
+Test(plan, reads_no_micro_op_where_padding_is_all_there_is)
+{
+    struct kit kit;
+    struct vta_plan *plan;
+    kit_init(&kit);
+    struct vta_insn *load = kit_uop(&kit, 0, 0, 0, 0);
+    load->mem.y_size = 0; /* no row of data, … */
+    load->mem.y_pad_before = 1;
+    load->mem.x_size = 500; /* … however long; the kernel has one micro-op */
+    kit_gemm(&kit)->nest.uop_end = 500;
+    kit_finish(&kit);
+    struct vta_program *program = kit_program(&kit);
+    struct vta_verify_options options = { 0 };
+    cr_assert_eq(vta_verify(program, &options, &error), 0, "%s", error.message);
+    cr_assert_eq(vta_plan_make(&plan, program, &error), 0);
+    cr_expect_eq(plan->gemm_shapes[0].step_count, 500);
+    vta_plan_free(plan);
+    vta_program_free(program);
+}
+
 /* ---- Beyond the bound ---------------------------------------------------------------------- */
 
 #define NESTS 150
