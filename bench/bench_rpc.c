@@ -1,6 +1,7 @@
 /* bench_rpc.c: what a daemon and its client library cost on top of the loopback socket between
  * them. Each figure is a ratio to a raw pair of processes that moves the same bytes, measured in
- * the same run, in turn. Medians of rounds.
+ * the same run, in turn. Medians of rounds, of the rounds' ratios too, so that what else the
+ * machine does falls on both sides.
  */
 #include <getopt.h>
 #include <limits.h>
@@ -36,9 +37,10 @@ struct bench {
     struct amounts much;
     const char *daemon_path;
     struct measure_table *table;
+    int processors[2]; /* the client's and the peers' */
     struct peer daemon, raw;
     struct vta_session *session;
-    int raw_fd, pipe_fd; /* to the raw peer; to the daemon, past the library */
+    int raw_fd;
     size_t request_bytes, reply_bytes;
     msgpack_sbuffer requests; /* pings with ids from FIRST_MSGID on, and answers to them */
     msgpack_sbuffer replies;
@@ -73,6 +75,40 @@ static void add_row(const struct bench *bench, const char *name, double value, c
         exit(1);
     }
     measure_row(bench->table, name, value, unit, ratio, ratio_of, target, at_least);
+}
+
+/* What both took in each round. */
+struct samples {
+    double ours[ROUNDS_MAX], raw[ROUNDS_MAX];
+};
+
+/* The median of the rounds' ours / raw; leaves the samples as they are. */
+static double ratio_of(const struct samples *samples, size_t rounds)
+{
+    double ratios[ROUNDS_MAX];
+    for (size_t i = 0; i < rounds; i++)
+        ratios[i] = samples->ours[i] / samples->raw[i];
+    return measure_median(ratios, rounds);
+}
+
+/* Seconds of `amount` of something, as a row of a rate. */
+static void rate_row(const struct bench *bench, const char *name, double amount, const char *unit,
+                     struct samples *seconds, double target)
+{
+    size_t rounds = bench->much.rounds;
+    double ratio = 1 / ratio_of(seconds, rounds);
+    add_row(bench, name, amount / measure_median(seconds->ours, rounds), unit, ratio,
+            "of the raw pair's", target, true);
+}
+
+/* Seconds as a row of a time. */
+static void time_row(const struct bench *bench, const char *name, struct samples *seconds,
+                     double target)
+{
+    size_t rounds = bench->much.rounds;
+    double ratio = ratio_of(seconds, rounds);
+    add_row(bench, name, measure_median(seconds->ours, rounds) * 1e6, "µs", ratio,
+            "times the raw pair's", target, false);
 }
 
 /* ---- Messages ------------------------------------------------------------------------------ */
@@ -115,12 +151,13 @@ static void ping_raw(struct bench *bench)
     peer_receive(bench->raw_fd, bench->received, bench->reply_bytes);
 }
 
+/* Seconds of a round trip in each round. */
 struct trips {
-    double median[ROUNDS_MAX], tail[ROUNDS_MAX], rate[ROUNDS_MAX];
+    struct samples median, tail, mean;
 };
 
-static void round_of_trips(struct bench *bench, void (*ping)(struct bench *), struct trips *trips,
-                           size_t round)
+static void round_of_trips(struct bench *bench, void (*ping)(struct bench *), double *median,
+                           double *tail, double *mean)
 {
     size_t count = bench->much.pings;
     double start = measure_now(), before = start;
@@ -130,32 +167,37 @@ static void round_of_trips(struct bench *bench, void (*ping)(struct bench *), st
         bench->trips[i] = after - before;
         before = after;
     }
-    trips->rate[round] = (double)count / (before - start);
-    trips->median[round] = measure_median(bench->trips, count);
-    trips->tail[round] = measure_percentile(bench->trips, count, 0.99);
+    *mean = (before - start) / (double)count;
+    *median = measure_median(bench->trips, count);
+    *tail = measure_percentile(bench->trips, count, 0.99);
 }
 
-static void measure_trips(struct bench *bench)
+static void name_row(char name[64], const char *what, const char *where)
 {
-    struct trips ours, raw;
-    size_t rounds = bench->much.rounds;
+    snprintf(name, 64, "round trip, %s, %s", where, what);
+}
+
+/* `where` says on which processors. */
+static void measure_trips(struct bench *bench, const char *where)
+{
+    struct trips trips;
+    char name[64];
     bench->trips = allocate(bench->much.pings * sizeof *bench->trips);
-    for (size_t i = 0; i <= rounds; i++) {
+    for (size_t i = 0; i <= bench->much.rounds; i++) {
         size_t at = i > 0 ? i - 1 : 0; /* the first is a warm-up, and measured again */
         order(bench, RAW_ANSWER, bench->much.pings);
-        round_of_trips(bench, ping_raw, &raw, at);
-        round_of_trips(bench, ping_daemon, &ours, at);
+        round_of_trips(bench, ping_raw, &trips.median.raw[at], &trips.tail.raw[at],
+                       &trips.mean.raw[at]);
+        round_of_trips(bench, ping_daemon, &trips.median.ours[at], &trips.tail.ours[at],
+                       &trips.mean.ours[at]);
     }
     free(bench->trips);
-
-    double median = measure_median(ours.median, rounds), tail = measure_median(ours.tail, rounds);
-    double rate = measure_median(ours.rate, rounds);
-    add_row(bench, "round trip, median", median * 1e6, "µs",
-            median / measure_median(raw.median, rounds), "times the raw pair's", 1.5, false);
-    add_row(bench, "round trip, 99th percentile", tail * 1e6, "µs",
-            tail / measure_median(raw.tail, rounds), "times the raw pair's", 1.5, false);
-    add_row(bench, "round trips", rate / 1e3, "k/s", rate / measure_median(raw.rate, rounds),
-            "of the raw pair's", 1 / 1.5, true);
+    name_row(name, "median", where);
+    time_row(bench, name, &trips.median, 1.5);
+    name_row(name, "99th percentile", where);
+    time_row(bench, name, &trips.tail, 1.5);
+    snprintf(name, sizeof name, "round trips, %s", where);
+    rate_row(bench, name, 1e-3, "k/s", &trips.mean, 1 / 1.5);
 }
 
 /* ---- Pipelined requests -------------------------------------------------------------------- */
@@ -180,21 +222,21 @@ static double pipeline(struct bench *bench, int fd)
 
 static void measure_pipeline(struct bench *bench)
 {
-    double ours[ROUNDS_MAX], raw[ROUNDS_MAX];
-    size_t rounds = bench->much.rounds;
-    for (size_t i = 0; i <= rounds; i++) {
+    struct samples seconds;
+    int fd = peer_connect(bench->daemon.port); /* past the library, which waits for each answer */
+    for (size_t i = 0; i <= bench->much.rounds; i++) {
         size_t at = i > 0 ? i - 1 : 0;
         order(bench, RAW_ANSWER, bench->much.pipelined);
-        raw[at] = pipeline(bench, bench->raw_fd);
-        ours[at] = pipeline(bench, bench->pipe_fd);
+        seconds.raw[at] = pipeline(bench, bench->raw_fd);
+        seconds.ours[at] = pipeline(bench, fd);
         if (memcmp(bench->received, bench->replies.data, bench->replies.size) != 0) {
             fputs("bench_rpc: the daemon answered something else than expected\n", stderr);
             exit(1);
         }
     }
-    double seconds = measure_median(ours, rounds);
-    add_row(bench, "requests, 64 pipelined", (double)bench->much.pipelined / seconds / 1e3, "k/s",
-            measure_median(raw, rounds) / seconds, "of the raw pair's", 0, true);
+    close(fd);
+    rate_row(bench, "requests, 64 pipelined", (double)bench->much.pipelined / 1e3, "k/s", &seconds,
+             0);
 }
 
 /* ---- Bulk ---------------------------------------------------------------------------------- */
@@ -220,13 +262,11 @@ static double read_raw(struct bench *bench, char *bytes)
     return measure_now() - start;
 }
 
-static void bulk_row(const struct bench *bench, const char *what, double *ours, double *raw)
+static void bulk_row(const struct bench *bench, const char *what, struct samples *seconds)
 {
-    double seconds = measure_median(ours, bench->much.rounds);
     char name[64];
     snprintf(name, sizeof name, "%s, %u MiB", what, (unsigned)(bench->much.bulk_bytes >> 20));
-    add_row(bench, name, (double)bench->much.bulk_bytes / seconds / 1e9, "GB/s",
-            measure_median(raw, bench->much.rounds) / seconds, "of the raw pair's", 0.6, true);
+    rate_row(bench, name, (double)bench->much.bulk_bytes / 1e9, "GB/s", seconds, 0.6);
 }
 
 static struct vta_ndarray *new_array(struct vta_session *session, uint64_t nbytes)
@@ -241,7 +281,7 @@ static struct vta_ndarray *new_array(struct vta_session *session, uint64_t nbyte
 
 static void measure_bulk(struct bench *bench)
 {
-    double writes[2][ROUNDS_MAX], reads[2][ROUNDS_MAX];
+    struct samples writes, reads;
     size_t nbytes = bench->much.bulk_bytes;
     struct vta_ndarray *array = new_array(bench->session, nbytes);
     char *from = allocate(nbytes), *into = allocate(nbytes), *piece = allocate(RAW_PIECE);
@@ -250,21 +290,21 @@ static void measure_bulk(struct bench *bench)
         from[i] = (char)(i * 2654435761u >> 13);
     for (size_t i = 0; i <= bench->much.rounds; i++) {
         size_t at = i > 0 ? i - 1 : 0;
-        writes[1][at] = write_raw(bench, piece);
+        writes.raw[at] = write_raw(bench, piece);
         double start = measure_now();
         must(vta_ndarray_copy_from(array, from, nbytes, &error) == 0, &error);
-        writes[0][at] = measure_now() - start;
-        reads[1][at] = read_raw(bench, piece);
+        writes.ours[at] = measure_now() - start;
+        reads.raw[at] = read_raw(bench, piece);
         start = measure_now();
         must(vta_ndarray_copy_to(array, into, nbytes, &error) == 0, &error);
-        reads[0][at] = measure_now() - start;
+        reads.ours[at] = measure_now() - start;
     }
     if (memcmp(from, into, nbytes) != 0) {
         fputs("bench_rpc: what was read is not what was written\n", stderr);
         exit(1);
     }
-    bulk_row(bench, "array write", writes[0], writes[1]);
-    bulk_row(bench, "array read", reads[0], reads[1]);
+    bulk_row(bench, "array write", &writes);
+    bulk_row(bench, "array read", &reads);
     vta_ndarray_free(array);
     free(from);
     free(into);
@@ -314,6 +354,12 @@ static void measure_memory(struct bench *bench)
 
 /* ---- All of it ----------------------------------------------------------------------------- */
 
+static void bind_peers(const struct bench *bench, int processor)
+{
+    peer_bind(bench->daemon.pid, processor);
+    peer_bind(bench->raw.pid, processor);
+}
+
 static void measure_all(struct bench *bench)
 {
     struct vta_error error;
@@ -321,16 +367,21 @@ static void measure_all(struct bench *bench)
     peer_start_raw(&bench->raw);
     bench->raw_fd = peer_connect(bench->raw.port);
     peer_start_daemon(&bench->daemon, bench->daemon_path);
-    bench->pipe_fd = peer_connect(bench->daemon.port);
     bench->session = vta_connect("127.0.0.1", bench->daemon.port, &error);
     must(bench->session != NULL, &error);
 
-    measure_trips(bench);
+    measure_trips(bench, "unbound");
+    peer_processors(bench->processors);
+    peer_bind(0, bench->processors[0]);
+    bind_peers(bench, bench->processors[0]);
+    measure_trips(bench, "one core");
+    bind_peers(bench, bench->processors[1]);
+    if (bench->processors[1] != bench->processors[0])
+        measure_trips(bench, "two cores");
     measure_pipeline(bench);
     measure_bulk(bench);
 
     vta_close(bench->session);
-    close(bench->pipe_fd);
     close(bench->raw_fd);
     peer_stop(&bench->daemon);
     peer_stop(&bench->raw);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -237,4 +238,29 @@ void peer_stop(struct peer *peer)
     errno = ECHILD;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         fail("vtad did not end well");
+}
+
+/* ---- Processors ---------------------------------------------------------------------------- */
+
+void peer_processors(int processors[2])
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        fail("sched_getaffinity");
+    processors[0] = processors[1] = -1;
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (!CPU_ISSET(i, &set))
+            continue;
+        processors[0] = processors[0] < 0 ? i : processors[0];
+        processors[1] = i;
+    }
+}
+
+void peer_bind(pid_t pid, int processor)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(processor, &set);
+    if (sched_setaffinity(pid, sizeof set, &set) != 0)
+        fail("sched_setaffinity");
 }

@@ -24,6 +24,11 @@ void peer_start_raw(struct peer *peer);
 double peer_pss(const struct peer *peer);
 void peer_stop(struct peer *peer);
 
+/* The first processor that this process may use, and the last; the same where there is but one. */
+void peer_processors(int processors[2]);
+/* Binds a process, or this one (pid 0). */
+void peer_bind(pid_t pid, int processor);
+
 /* A blocking TCP socket with TCP_NODELAY. */
 int peer_connect(int port);
 void peer_send(int fd, const void *bytes, size_t nbytes);
