@@ -8,6 +8,7 @@
 #define OWN_BYTES_MIN  4096u
 #define LARGE_BYTES    (64u << 10) /* a message from which on reading goes to the own buffer */
 #define READ_BYTES_MAX (1u << 20)
+#define DONE_BYTES_MIN (64u << 10) /* less is not worth moving what lies around it */
 #define ENTRIES_KEPT   64u
 
 /* ---- The pool ------------------------------------------------------------------------------ */
@@ -76,6 +77,7 @@ void inbox_clear(struct inbox *inbox)
     free(inbox->entries);
     inbox->entries = NULL;
     inbox->first = inbox->count = inbox->size = inbox->waiting = 0;
+    inbox->waiting_bytes = inbox->done_bytes = 0;
 }
 
 /* Moves what is left to the start of the own buffer. */
@@ -234,6 +236,7 @@ static void drop_done(struct inbox *inbox)
 {
     while (inbox->count > 0 && inbox->entries[inbox->first].done) {
         inbox->begin += inbox->entries[inbox->first].length;
+        inbox->done_bytes -= inbox->entries[inbox->first].length;
         inbox->first++;
         inbox->count--;
     }
@@ -247,12 +250,40 @@ static void drop_done(struct inbox *inbox)
     }
 }
 
+/* Moves together what waits and what has not been cut. */
+static void squeeze(struct inbox *inbox)
+{
+    struct inbox_entry *entries = inbox->entries + inbox->first;
+    size_t from = inbox->begin, to = inbox->begin;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < inbox->count; i++) {
+        const struct inbox_entry entry = entries[i];
+        if (!entry.done) {
+            memmove(inbox->data + to, inbox->data + from, entry.length);
+            entries[kept++] = entry;
+            to += entry.length;
+        }
+        from += entry.length;
+    }
+    memmove(inbox->data + to, inbox->data + from, inbox->end - from);
+    inbox->cut -= from - to;
+    inbox->fed -= from - to;
+    inbox->end -= from - to;
+    inbox->count = kept;
+    inbox->done_bytes = 0;
+}
+
 static void finish(struct inbox *inbox, struct inbox_entry *entry)
 {
     entry->done = true;
     inbox->waiting--;
     inbox->waiting_bytes -= entry->length;
+    inbox->done_bytes += entry->length;
     drop_done(inbox);
+    /* As much is squeezed out as is moved, so that a byte is moved a bounded number of times. */
+    if (inbox->done_bytes > DONE_BYTES_MIN &&
+        inbox->done_bytes > inbox->waiting_bytes + (inbox->end - inbox->cut))
+        squeeze(inbox);
     update_full(inbox);
 }
 

@@ -1,10 +1,11 @@
 /* inbox.h: the bytes that a connection has received, cut into messages that wait to be executed.
  *
- * Bytes lie in one piece: [begin, cut) are whole messages that wait, [cut, fed) is what the scanner
- * has seen of the next one, [fed, end) has not been looked at. The piece is either the loop's
- * shared buffer, borrowed during one read (what is executed at once is never copied), or the
- * inbox's own, which grows geometrically with what has arrived, whatever a message announces, and
- * is given back when nothing waits.
+ * Bytes lie in one piece: [begin, cut) are whole messages that wait, and between them some that
+ * were executed out of turn and are squeezed out before they are more than the rest; [cut, fed) is
+ * what the scanner has seen of the next one, [fed, end) has not been looked at. The piece is either
+ * the loop's shared buffer, borrowed during one read (what is executed at once is never copied), or
+ * the inbox's own, which grows geometrically with what has arrived, whatever a message announces,
+ * and is given back when nothing waits.
  *
  * No socket and no protocol: who reads and who executes is the caller's matter.
  */
@@ -56,7 +57,7 @@ struct inbox {
     } * entries;
     uint32_t first, count, size; /* entries[first … first + count) */
     uint32_t waiting;            /* of them not done */
-    uint64_t waiting_bytes;
+    uint64_t waiting_bytes, done_bytes;
     bool full; /* too much waits; false again at half of the limits */
 };
 

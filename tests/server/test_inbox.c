@@ -149,6 +149,55 @@ Test(inbox, passes_over_what_was_executed_out_of_turn)
     cr_assert_eq(inbox.begin, inbox.end);
 }
 
+Test(inbox, does_not_grow_with_what_is_executed_out_of_turn)
+{
+    size_t nbytes;
+    uint8_t *large = make_large(100000, 9, &nbytes);
+    feed_small(1);
+    cr_assert_eq(inbox_settle(&inbox), 0);
+    for (uint8_t i = 2; i < 202; i++) { /* 20 MB behind one that waits */
+        cr_assert_eq(feed_in_pieces(large, nbytes), 1);
+        inbox_skip(&inbox);
+        if (i == 50 || i == 100) /* and some that wait in between */
+            feed_small(i);
+        cr_assert_eq(inbox_settle(&inbox), 0);
+        cr_assert_leq(inbox.capacity, 1u << 20);
+    }
+    expect_front(1);
+    inbox_pop(&inbox);
+    expect_front(50);
+    inbox_pop(&inbox);
+    expect_front(100);
+    inbox_pop(&inbox);
+    cr_assert_eq(inbox.waiting, 0);
+    cr_assert_eq(inbox_settle(&inbox), 0);
+    cr_assert_null(inbox.data);
+    free(large);
+}
+
+Test(inbox, squeezes_without_losing_the_message_that_is_arriving)
+{
+    static const uint8_t half[] = { 0x93, 7 }, rest[] = { 8, 9 };
+    const uint8_t *bytes;
+    size_t length;
+    feed_small(1);
+    for (int i = 0; i < 40000; i++) {
+        feed((uint8_t[]){ 0x91, 2, half[0], half[1] }, 4);
+        cr_assert_eq(cut(), 1);
+        inbox_skip(&inbox); /* with two bytes of the next one behind it */
+        cr_assert_eq(cut(), 0);
+        cr_assert_eq(inbox_settle(&inbox), 0);
+        feed(rest, 2);
+        cr_assert_eq(inbox_cut(&inbox, &bytes, &length, &error), 1);
+        cr_assert_eq(length, 4);
+        cr_assert_arr_eq(bytes, ((uint8_t[]){ 0x93, 7, 8, 9 }), 4);
+        inbox_skip(&inbox);
+        cr_assert_eq(inbox_settle(&inbox), 0);
+    }
+    cr_assert_leq(inbox.capacity, 1u << 20);
+    expect_front(1);
+}
+
 Test(inbox, is_full_at_the_limit_and_open_again_at_half_of_it)
 {
     for (uint8_t i = 1; i <= 3; i++)
