@@ -444,7 +444,7 @@ static void run_decide(void *context)
                                  vta_dram_reader_fn, dram, &error),
          &error);
     must(vta_verify(program, &verify, &error), &error);
-    must(vta_plan_make(&plan, program, &error), &error);
+    must(vta_plan_make(&plan, program, NULL, &error), &error);
     vta_plan_free(plan);
     vta_program_free(program);
 }

@@ -3,6 +3,8 @@
  */
 #include "plan.h"
 
+#include "device.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -207,8 +209,18 @@ static int plan_insn(struct planner *p, uint32_t index, struct vta_error *error)
     return rc;
 }
 
+/* What an outsider wants: 0, or the code to stop with. */
+static int stopped(const struct vta_control *control, const struct vta_program *program,
+                   struct vta_error *error)
+{
+    int rc = control != NULL ? atomic_load_explicit(&control->stop, memory_order_relaxed) : 0;
+    return rc == 0 ? 0
+                   : vta_error_set(error, rc, "%s: %s while it was planned", program->name,
+                                   vta_error_text(rc));
+}
+
 int vta_plan_make(struct vta_plan **result, const struct vta_program *program,
-                  struct vta_error *error)
+                  const struct vta_control *control, struct vta_error *error)
 {
     struct planner p = { .program = program, .seen_size = 16 };
     int rc = 0;
@@ -222,8 +234,11 @@ int vta_plan_make(struct vta_plan **result, const struct vta_program *program,
         p.plan->ops = malloc(((size_t)program->count + 1) * sizeof(*p.plan->ops));
     if (p.plan == NULL || p.sram == NULL || p.seen == NULL || p.plan->ops == NULL)
         rc = no_memory(error);
-    for (uint32_t i = 0; rc == 0 && i < program->count; i++)
-        rc = plan_insn(&p, program->order[i], error);
+    for (uint32_t i = 0; rc == 0 && i < program->count; i++) {
+        rc = stopped(control, program, error);
+        if (rc == 0)
+            rc = plan_insn(&p, program->order[i], error);
+    }
     free(p.sram);
     free(p.seen);
     if (rc != 0) {

@@ -11,6 +11,8 @@
 #include "kernels.h"
 #include "program.h"
 
+struct vta_control;
+
 struct vta_plan_loop {
     uint32_t extent, dst, src, wgt; /* iterations, and what each adds, in tiles */
 };
@@ -66,10 +68,11 @@ struct vta_plan {
     struct vta_alu_shape *alu_shapes;
 };
 
-/* Compiles a verified program. Cost: linear in instructions, and for each different nest linear in
- * its micro-ops (times their logarithm). VTA_ENOMEM. */
+/* Compiles a verified program. Cost: linear in instructions and in the micro-ops that they load,
+ * and for each different nest linear in its micro-ops (times their logarithm). control may be NULL.
+ * Returns 0, VTA_ENOMEM, or control->stop, which is looked at before every instruction. */
 int vta_plan_make(struct vta_plan **plan, const struct vta_program *program,
-                  struct vta_error *error);
+                  const struct vta_control *control, struct vta_error *error);
 void vta_plan_free(struct vta_plan *plan); /* NULL is allowed */
 
 /* plan_nest.c: the normal form of one nest over these micro-ops (those of [uop_begin, uop_end)). */

@@ -52,7 +52,7 @@ struct vta_program {
     uint32_t *order; /* instruction indices in an order that the tokens allow */
     struct vta_tokens before, after;
     struct vta_counters counters; /* what one run adds */
-    uint64_t work;                /* steps of all GEMM and ALU nests, and rows of micro-ops */
+    uint64_t work;                /* steps of all GEMM and ALU nests, and micro-ops loaded */
 
     /* The simulator's, made at the first run by whichever board comes first; owned. */
     struct vta_plan *_Atomic plan;

@@ -97,16 +97,22 @@ static int power_on(struct vta_sim *sim, struct vta_error *error)
 /* ---- Running ------------------------------------------------------------------------------- */
 
 /* The program's plan, made by whoever needs it first. */
-static const struct vta_plan *plan_of(const struct vta_program *program, struct vta_error *error)
+static int plan_of(const struct vta_program *program, const struct vta_control *control,
+                   const struct vta_plan **result, struct vta_error *error)
 {
     struct vta_plan *_Atomic *slot = (struct vta_plan * _Atomic *)&program->plan;
     struct vta_plan *plan = atomic_load_explicit(slot, memory_order_acquire), *none = NULL;
-    if (plan != NULL || vta_plan_make(&plan, program, error) != 0)
-        return plan;
-    if (atomic_compare_exchange_strong(slot, &none, plan))
-        return plan;
-    vta_plan_free(plan);
-    return none; /* another board's, made meanwhile */
+    if (plan == NULL) {
+        int rc = vta_plan_make(&plan, program, control, error);
+        if (rc != 0)
+            return rc;
+        if (!atomic_compare_exchange_strong(slot, &none, plan)) {
+            vta_plan_free(plan);
+            plan = none; /* another board's, made meanwhile */
+        }
+    }
+    *result = plan;
+    return 0;
 }
 
 struct run {
@@ -191,9 +197,9 @@ static int sim_run(struct vta_dev *device, const struct vta_program *program,
     if (rc != 0)
         return rc;
     run.dram = vta_dram_base(dram);
-    run.plan = plan_of(program, error);
-    if (run.plan == NULL)
-        return VTA_ENOMEM;
+    rc = plan_of(program, control, &run.plan, error);
+    if (rc != 0)
+        return rc;
     for (uint32_t i = 0; i < run.plan->op_count; i++) {
         const struct vta_plan_op *op = &run.plan->ops[i];
         rc = execute(&run, op);

@@ -188,7 +188,7 @@ static int verify_mem(struct verifier *v, uint32_t i, struct vta_error *error)
     count_mem(v, insn);
     if (mem->memory != VTA_MEM_UOP)
         return 0;
-    rc = add_work(v, i, mem->y_size, error); /* one step per row: see load_uops */
+    rc = add_work(v, i, (uint64_t)mem->x_size * mem->y_size, error);
     if (rc == 0)
         load_uops(v, i);
     return rc;

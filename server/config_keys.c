@@ -32,7 +32,7 @@ static const struct config_key keys[] = {
       .reload = RELOAD_SESSIONS, .help = "DRAM of each board" },
     { KEY(max_work), .type = CONFIG_COUNT, .min = 0, .max = UINT64_C(1) << 53,
       .fallback = "1000000000000", .reload = RELOAD_SESSIONS,
-      .help = "GEMM and ALU iterations of one run; 0: no limit" },
+      .help = "GEMM and ALU steps and micro-op loads of one run; 0: no limit" },
     { KEY(max_sessions), .type = CONFIG_COUNT, .min = 1, .max = 65536, .fallback = "256",
       .reload = RELOAD_NOW, .help = "connections at once" },
     { KEY(max_modules), .type = CONFIG_COUNT, .min = 1, .max = 65536, .fallback = "256",

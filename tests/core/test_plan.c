@@ -119,7 +119,7 @@ Test(plan, gives_equal_nests_one_shape_until_their_micro_ops_change)
     struct vta_program *program = kit_program(&kit);
     struct vta_verify_options options = { 0 };
     cr_assert_eq(vta_verify(program, &options, &error), 0, "%s", error.message);
-    cr_assert_eq(vta_plan_make(&plan, program, &error), 0);
+    cr_assert_eq(vta_plan_make(&plan, program, NULL, &error), 0);
     cr_expect_eq(plan->op_count, 7, "no-ops and FINISH are gone");
     cr_expect_eq(plan->gemm_count, 2);
     cr_expect_eq(plan->alu_count, 1);
@@ -141,9 +141,48 @@ Test(plan, reads_no_micro_op_where_padding_is_all_there_is)
     struct vta_program *program = kit_program(&kit);
     struct vta_verify_options options = { 0 };
     cr_assert_eq(vta_verify(program, &options, &error), 0, "%s", error.message);
-    cr_assert_eq(vta_plan_make(&plan, program, &error), 0);
+    cr_assert_eq(vta_plan_make(&plan, program, NULL, &error), 0);
     cr_expect_eq(plan->gemm_shapes[0].step_count, 500);
     vta_plan_free(plan);
+    vta_program_free(program);
+}
+
+Test(plan, takes_padding_for_zeros_even_where_the_same_micro_op_lies_behind_it)
+{
+    struct kit kit;
+    struct vta_plan *plan;
+    kit_init(&kit);
+    kit_uop(&kit, 0, 2047, 0, 0);
+    struct vta_insn *padding = kit_uop(&kit, 0, 2047, 0, 0);
+    padding->mem.y_size = 0;
+    padding->mem.y_pad_before = 1;
+    struct vta_insn *alu = kit_alu(&kit, 2, 1);
+    alu->nest.iter_in = 2048;
+    alu->nest.dst_factor_in = 1;
+    kit_finish(&kit);
+    struct vta_program *program = kit_program(&kit);
+    struct vta_verify_options options = { 0 };
+    cr_assert_eq(vta_verify(program, &options, &error), 0, "%s", error.message);
+    cr_assert_eq(vta_plan_make(&plan, program, NULL, &error), 0);
+    cr_expect_eq(plan->alu_shapes[0].runs[0].dst, 0);
+    vta_plan_free(plan);
+    vta_program_free(program);
+}
+
+Test(plan, is_given_up_when_the_run_is_stopped)
+{
+    struct kit kit;
+    struct vta_plan *plan = NULL;
+    struct vta_control control = { VTA_ECANCELLED };
+    kit_init(&kit);
+    kit_uop(&kit, 0, 0, 0, 0);
+    kit_finish(&kit);
+    struct vta_program *program = kit_program(&kit);
+    struct vta_verify_options options = { 0 };
+    cr_assert_eq(vta_verify(program, &options, &error), 0, "%s", error.message);
+    cr_expect_eq(vta_plan_make(&plan, program, &control, &error), VTA_ECANCELLED);
+    cr_expect_str_eq(error.message, "kit: the run was cancelled while it was planned");
+    cr_expect_null(plan);
     vta_program_free(program);
 }
 
