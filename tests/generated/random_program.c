@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INSNS_MAX 48
+#define INSNS_MAX 48 /* chosen; loads of micro-ops that a nest needs come on top */
 
 /* ---- Configurations ------------------------------------------------------------------------ */
 
@@ -178,23 +178,45 @@ static void make_store(struct maker *m)
     emit_ordered(m, &insn);
 }
 
+/* Mostly one row of data; sometimes several, apart or overlapping in DRAM, none at all, or padding.
+ */
+static void shape_uop_load(struct maker *m, struct vta_mem_insn *mem)
+{
+    const uint32_t depth = m->hw->depth[VTA_MEM_UOP];
+    mem->y_size = 1;
+    mem->x_size = rng_between(m->rng, 1, depth < 12 ? depth : 12);
+    if (!rng_one_in(m->rng, 3) || depth < 64)
+        return;
+    mem->y_size = rng_between(m->rng, 0, 3);
+    mem->x_size = rng_between(m->rng, 1, 6);
+    mem->x_stride = rng_between(m->rng, 0, 9);
+    mem->y_pad_before = rng_between(m->rng, 0, 1);
+    mem->y_pad_after = rng_between(m->rng, 0, 1);
+    mem->x_pad_before = rng_between(m->rng, 0, 1);
+    mem->x_pad_after = rng_between(m->rng, 0, 1);
+}
+
 static void make_load_uop(struct maker *m)
 {
     struct vta_insn insn = { .opcode = VTA_OP_LOAD };
-    uint32_t depth = m->hw->depth[VTA_MEM_UOP];
-    insn.mem.memory = VTA_MEM_UOP;
-    insn.mem.y_size = 1;
-    insn.mem.x_size = rng_between(m->rng, 1, depth < 12 ? depth : 12);
-    insn.mem.sram_base = rng_between(m->rng, 0, depth - insn.mem.x_size);
-    insn.mem.dram_base =
-        RANDOM_DRAM_BEGIN / 4 + rng_between(m->rng, 0, RANDOM_DRAM_UOPS - insn.mem.x_size);
-    for (uint32_t i = 0; i < insn.mem.x_size; i++) {
-        uint32_t word;
-        memcpy(&word, m->dram + 4 * (insn.mem.dram_base + i), sizeof(word));
-        vta_uop_decode(&m->uops[insn.mem.sram_base + i], &m->layout, word);
+    struct vta_mem_insn *mem = &insn.mem;
+    mem->memory = VTA_MEM_UOP;
+    shape_uop_load(m, mem);
+    const uint32_t rows = mem->y_pad_before + mem->y_size + mem->y_pad_after;
+    const uint32_t columns = mem->x_pad_before + mem->x_size + mem->x_pad_after;
+    mem->sram_base = rng_between(m->rng, 0, m->hw->depth[VTA_MEM_UOP] - rows * columns);
+    mem->dram_base = RANDOM_DRAM_BEGIN / 4 + rng_between(m->rng, 0, RANDOM_DRAM_UOPS - 64);
+    for (uint32_t i = 0; i < rows * columns; i++) {
+        const uint32_t y = i / columns - mem->y_pad_before, x = i % columns - mem->x_pad_before;
+        uint32_t word = 0;
+        if (y < mem->y_size && x < mem->x_size) /* unsigned: padding before is far beyond */
+            memcpy(&word, m->dram + 4 * (mem->dram_base + y * mem->x_stride + x), sizeof(word));
+        vta_uop_decode(&m->uops[mem->sram_base + i], &m->layout, word);
     }
-    m->loaded_begin = insn.mem.sram_base;
-    m->loaded_end = insn.mem.sram_base + insn.mem.x_size;
+    if (rows * columns != 0) {
+        m->loaded_begin = mem->sram_base;
+        m->loaded_end = mem->sram_base + rows * columns;
+    }
     emit_ordered(m, &insn);
 }
 
@@ -215,7 +237,7 @@ static void make_nest(struct maker *m)
     struct vta_nest_insn *nest = &insn.nest;
     struct vta_uop max = { 0 };
 
-    if (m->loaded_begin == m->loaded_end)
+    while (m->loaded_begin == m->loaded_end)
         make_load_uop(m);
     nest->uop_begin = rng_between(m->rng, m->loaded_begin, m->loaded_end - 1);
     nest->uop_end = rng_between(m->rng, nest->uop_begin, m->loaded_end);
@@ -265,7 +287,7 @@ uint8_t *random_stream(struct rng *rng, const struct vta_hw *hw, const uint8_t *
 
     vta_layout_make(&m.layout, hw, NULL);
     m.uops = calloc(hw->depth[VTA_MEM_UOP], sizeof(*m.uops));
-    m.bytes = malloc((size_t)(3 * INSNS_MAX + 8 + before.store_to_compute) * VTA_INSN_BYTES);
+    m.bytes = malloc((size_t)(8 * INSNS_MAX + 8 + before.store_to_compute) * VTA_INSN_BYTES);
     for (uint32_t i = 0; i < length; i++) {
         switch (rng_between(rng, 0, 7)) {
         case 0:
