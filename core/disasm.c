@@ -1,8 +1,13 @@
-/* disasm.c: instructions as lines that a person wants to read. */
+/* disasm.c: instructions as lines that a person wants to read, from the formats' texts (isa.c).
+ *
+ * In a text, {name} is a field's value, {name?…} is there where the field is not 0, {name!…} where
+ * it is. Three names are made of several fields: sram_end, rows and padding.
+ */
 #include "isa.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 struct line {
     char *text;
@@ -40,49 +45,83 @@ static void put_tokens(struct line *line, const struct vta_insn *insn)
     put_token(line, "push", insn->push_next, unit + 1);
 }
 
-static void put_mem(struct line *line, const struct vta_mem_insn *mem)
+/* ---- Values -------------------------------------------------------------------------------- */
+
+/* What is made of several fields of a LOAD or STORE: the end of its SRAM range, whether it has
+ * several rows, and all its padding. */
+static int64_t made_value(const struct vta_mem_insn *mem, const char *name, size_t length)
 {
-    static const char *const names[8] = {
-        "uop", "wgt", "inp", "acc", "out", "acc8", "mem6", "mem7"
+    int64_t rows = (int64_t)mem->y_pad_before + mem->y_size + mem->y_pad_after;
+    int64_t columns = (int64_t)mem->x_pad_before + mem->x_size + mem->x_pad_after;
+    if (strncmp(name, "sram_end", length) == 0)
+        return mem->sram_base + rows * columns;
+    if (strncmp(name, "rows", length) == 0)
+        return mem->y_size > 1;
+    return rows - mem->y_size + columns - mem->x_size; /* padding */
+}
+
+static int64_t value_of(const struct vta_insn *insn, const char *name, size_t length)
+{
+    const struct vta_format *format = vta_format_of(insn->opcode);
+    for (size_t i = 0; i < format->count; i++) {
+        const struct vta_field *field = &format->fields[i];
+        if (strlen(field->name) != length || memcmp(field->name, name, length) != 0)
+            continue;
+        uint32_t value;
+        memcpy(&value, (const char *)insn + field->offset, sizeof(value));
+        return field->is_signed ? (int64_t)(int32_t)value : (int64_t)value;
+    }
+    return made_value(&insn->mem, name, length);
+}
+
+static void put_value(struct line *line, const struct vta_insn *insn, const char *name,
+                      size_t length)
+{
+    static const char *const memories[8] = { "uop", "wgt",  "inp",  "acc",
+                                             "out", "acc8", "mem6", "mem7" };
+    static const char *const alu_ops[8] = {
+        "min", "max", "add", "shr", "mul", "op5", "op6", "op7"
     };
-    uint64_t rows = (uint64_t)mem->y_pad_before + mem->y_size + mem->y_pad_after;
-    uint64_t columns = (uint64_t)mem->x_pad_before + mem->x_size + mem->x_pad_after;
-    put(line, "  %s[%u,%llu)  %u×%u", names[mem->memory & 7], mem->sram_base,
-        (unsigned long long)(mem->sram_base + rows * columns), mem->y_size, mem->x_size);
-    if (mem->y_size > 1)
-        put(line, " stride %u", mem->x_stride);
-    put(line, "  dram+%u", mem->dram_base);
-    if (mem->y_pad_before + mem->y_pad_after + mem->x_pad_before + mem->x_pad_after != 0)
-        put(line, "  pad y%u,%u x%u,%u", mem->y_pad_before, mem->y_pad_after, mem->x_pad_before,
-            mem->x_pad_after);
-}
-
-static void put_factors(struct line *line, const char *name, uint32_t out, uint32_t in)
-{
-    put(line, " %s+%u,%u", name, out, in);
-}
-
-static void put_gemm(struct line *line, const struct vta_nest_insn *nest)
-{
-    put(line, "  uop[%u,%u) %u×%u %s", nest->uop_begin, nest->uop_end, nest->iter_out,
-        nest->iter_in, nest->reset ? " reset" : "");
-    put_factors(line, "acc", nest->dst_factor_out, nest->dst_factor_in);
-    if (nest->reset)
-        return;
-    put_factors(line, "inp", nest->src_factor_out, nest->src_factor_in);
-    put_factors(line, "wgt", nest->wgt_factor_out, nest->wgt_factor_in);
-}
-
-static void put_alu(struct line *line, const struct vta_nest_insn *nest)
-{
-    static const char *const names[8] = { "min", "max", "add", "shr", "mul", "op5", "op6", "op7" };
-    put(line, "  uop[%u,%u) %u×%u  %s", nest->uop_begin, nest->uop_end, nest->iter_out,
-        nest->iter_in, names[nest->alu_opcode & 7]);
-    put_factors(line, "acc", nest->dst_factor_out, nest->dst_factor_in);
-    if (nest->use_imm)
-        put(line, " imm %d", nest->imm);
+    int64_t value = value_of(insn, name, length);
+    if (length == 6 && memcmp(name, "memory", length) == 0)
+        put(line, "%s", memories[value & 7]);
+    else if (length == 10 && memcmp(name, "alu_opcode", length) == 0)
+        put(line, "%s", alu_ops[value & 7]);
     else
-        put_factors(line, "acc", nest->src_factor_out, nest->src_factor_in);
+        put(line, "%lld", (long long)value);
+}
+
+/* ---- Texts --------------------------------------------------------------------------------- */
+
+/* The '}' that closes the '{' before text. */
+static const char *closing(const char *text)
+{
+    for (int depth = 1;; text++) {
+        depth += (*text == '{') - (*text == '}');
+        if (depth == 0)
+            return text;
+    }
+}
+
+static void put_text(struct line *line, const struct vta_insn *insn, const char *text,
+                     const char *end)
+{
+    while (text < end) {
+        size_t plain = strcspn(text, "{");
+        if (plain > (size_t)(end - text))
+            plain = (size_t)(end - text);
+        put(line, "%.*s", (int)plain, text);
+        text += plain;
+        if (text == end)
+            return;
+        const char *name = text + 1, *close = closing(name);
+        const size_t length = strcspn(name, "}?!");
+        if (name[length] == '}')
+            put_value(line, insn, name, length);
+        else if ((value_of(insn, name, length) != 0) == (name[length] == '?'))
+            put_text(line, insn, name + length + 1, close);
+        text = close + 1;
+    }
 }
 
 size_t vta_insn_print(const struct vta_insn *insn, char *text, size_t size)
@@ -101,19 +140,7 @@ size_t vta_insn_print(const struct vta_insn *insn, char *text, size_t size)
     }
     put(&line, "%-6s", names[insn->opcode & 7]);
     put_tokens(&line, insn);
-    switch (insn->opcode) {
-    case VTA_OP_LOAD:
-    case VTA_OP_STORE:
-        put_mem(&line, &insn->mem);
-        break;
-    case VTA_OP_GEMM:
-        put_gemm(&line, &insn->nest);
-        break;
-    case VTA_OP_ALU:
-        put_alu(&line, &insn->nest);
-        break;
-    default:
-        break;
-    }
+    const char *text_of = vta_format_of(insn->opcode)->text;
+    put_text(&line, insn, text_of, text_of + strlen(text_of));
     return line.used;
 }

@@ -7,29 +7,13 @@
 
 #include <string.h>
 
-enum width_rule {
-    W_FIXED, /* the row's own number of bits */
-    W_UOP,   /* log2 of a memory's depth … */
-    W_INP,
-    W_WGT,
-    W_ACC
-};
-
-struct field {
-    const char *name;
-    enum width_rule rule;
-    uint8_t bits; /* W_FIXED: the width; else added to the depth's logarithm */
-    uint8_t is_signed;
-    uint16_t offset; /* of the uint32_t (or int32_t) member */
-};
-
 #define COMMON(member, n)                                                                          \
     {                                                                                              \
-#member, W_FIXED, n, 0, offsetof(struct vta_insn, member)                                  \
+#member, VTA_WIDTH_FIXED, n, 0, offsetof(struct vta_insn, member)                          \
     }
 #define MEM(member, n)                                                                             \
     {                                                                                              \
-#member, W_FIXED, n, 0, offsetof(struct vta_insn, mem.member)                              \
+#member, VTA_WIDTH_FIXED, n, 0, offsetof(struct vta_insn, mem.member)                      \
     }
 #define NEST(member, rule, n)                                                                      \
     {                                                                                              \
@@ -37,7 +21,7 @@ struct field {
     }
 #define NEST_SIGNED(member, n)                                                                     \
     {                                                                                              \
-#member, W_FIXED, n, 1, offsetof(struct vta_insn, nest.member)                             \
+#member, VTA_WIDTH_FIXED, n, 1, offsetof(struct vta_insn, nest.member)                     \
     }
 
 /* clang-format off */
@@ -46,33 +30,70 @@ struct field {
     COMMON(push_next, 1)
 
 #define NEST_HEAD                                                                                  \
-    NEST(reset, W_FIXED, 1),                                                                       \
-    NEST(uop_begin, W_UOP, 0), NEST(uop_end, W_UOP, 1),                                            \
-    NEST(iter_out, W_FIXED, 14), NEST(iter_in, W_FIXED, 14),                                       \
-    NEST(dst_factor_out, W_ACC, 0), NEST(dst_factor_in, W_ACC, 0)
+    NEST(reset, VTA_WIDTH_FIXED, 1),                                                                       \
+    NEST(uop_begin, VTA_WIDTH_UOP, 0), NEST(uop_end, VTA_WIDTH_UOP, 1),                                            \
+    NEST(iter_out, VTA_WIDTH_FIXED, 14), NEST(iter_in, VTA_WIDTH_FIXED, 14),                                       \
+    NEST(dst_factor_out, VTA_WIDTH_ACC, 0), NEST(dst_factor_in, VTA_WIDTH_ACC, 0)
 
-static const struct field mem_fields[] = {
+static const struct vta_field mem_fields[] = {
     HEADER,
     MEM(memory, 3), MEM(sram_base, 16), MEM(dram_base, 32),
     MEM(y_size, 16), MEM(x_size, 16), MEM(x_stride, 16),
     MEM(y_pad_before, 4), MEM(y_pad_after, 4), MEM(x_pad_before, 4), MEM(x_pad_after, 4),
 };
 
-static const struct field gemm_fields[] = {
+static const struct vta_field gemm_fields[] = {
     HEADER, NEST_HEAD,
-    NEST(src_factor_out, W_INP, 0), NEST(src_factor_in, W_INP, 0),
-    NEST(wgt_factor_out, W_WGT, 0), NEST(wgt_factor_in, W_WGT, 0),
+    NEST(src_factor_out, VTA_WIDTH_INP, 0), NEST(src_factor_in, VTA_WIDTH_INP, 0),
+    NEST(wgt_factor_out, VTA_WIDTH_WGT, 0), NEST(wgt_factor_in, VTA_WIDTH_WGT, 0),
 };
 
-static const struct field alu_fields[] = {
+static const struct vta_field alu_fields[] = {
     HEADER, NEST_HEAD,
-    NEST(src_factor_out, W_ACC, 0), NEST(src_factor_in, W_ACC, 0),
-    NEST(alu_opcode, W_FIXED, 3), NEST(use_imm, W_FIXED, 1), NEST_SIGNED(imm, 16),
+    NEST(src_factor_out, VTA_WIDTH_ACC, 0), NEST(src_factor_in, VTA_WIDTH_ACC, 0),
+    NEST(alu_opcode, VTA_WIDTH_FIXED, 3), NEST(use_imm, VTA_WIDTH_FIXED, 1), NEST_SIGNED(imm, 16),
 };
 /* clang-format on */
 
-#define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
-#define HEADER_FIELDS 5 /* FINISH and unknown opcodes have no more */
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct vta_format mem_format = {
+    mem_fields, COUNT(mem_fields),
+    "  {memory}[{sram_base},{sram_end})  {y_size}×{x_size}{rows? stride {x_stride}}  "
+    "dram+{dram_base}"
+    "{padding?  pad y{y_pad_before},{y_pad_after} x{x_pad_before},{x_pad_after}}"
+};
+
+static const struct vta_format gemm_format = {
+    gemm_fields, COUNT(gemm_fields),
+    "  uop[{uop_begin},{uop_end}) {iter_out}×{iter_in} {reset? reset}"
+    " acc+{dst_factor_out},{dst_factor_in}"
+    "{reset! inp+{src_factor_out},{src_factor_in} wgt+{wgt_factor_out},{wgt_factor_in}}"
+};
+
+static const struct vta_format alu_format = {
+    alu_fields, COUNT(alu_fields),
+    "  uop[{uop_begin},{uop_end}) {iter_out}×{iter_in} {reset? reset-ignored} {alu_opcode}"
+    " acc+{dst_factor_out},{dst_factor_in}"
+    "{use_imm? imm {imm}}{use_imm! acc+{src_factor_out},{src_factor_in}}"
+};
+
+static const struct vta_format header_format = { mem_fields, VTA_HEADER_FIELDS, "" };
+
+const struct vta_format *vta_format_of(uint32_t opcode)
+{
+    switch (opcode) {
+    case VTA_OP_LOAD:
+    case VTA_OP_STORE:
+        return &mem_format;
+    case VTA_OP_GEMM:
+        return &gemm_format;
+    case VTA_OP_ALU:
+        return &alu_format;
+    default:
+        return &header_format;
+    }
+}
 
 _Static_assert(COUNT(mem_fields) <= VTA_LAYOUT_FIELDS, "layout holds LOAD and STORE");
 _Static_assert(COUNT(gemm_fields) <= VTA_LAYOUT_FIELDS, "layout holds GEMM");
@@ -92,25 +113,26 @@ enum vta_core_unit vta_insn_unit(const struct vta_insn *insn)
     }
 }
 
-static uint32_t field_width(const struct field *field, const struct vta_hw *hw)
+static uint32_t field_width(const struct vta_field *field, const struct vta_hw *hw)
 {
-    switch (field->rule) {
-    case W_UOP:
+    switch (field->width) {
+    case VTA_WIDTH_UOP:
         return (uint32_t)hw->log_depth[VTA_MEM_UOP] + field->bits;
-    case W_INP:
+    case VTA_WIDTH_INP:
         return (uint32_t)hw->log_depth[VTA_MEM_INP] + field->bits;
-    case W_WGT:
+    case VTA_WIDTH_WGT:
         return (uint32_t)hw->log_depth[VTA_MEM_WGT] + field->bits;
-    case W_ACC:
+    case VTA_WIDTH_ACC:
         return (uint32_t)hw->log_depth[VTA_MEM_ACC] + field->bits;
-    case W_FIXED:
+    case VTA_WIDTH_FIXED:
         break;
     }
     return field->bits;
 }
 
-static int place_fields(struct vta_field_place *places, const struct field *fields, size_t count,
-                        const char *format, const struct vta_hw *hw, struct vta_error *error)
+static int place_fields(struct vta_field_place *places, const struct vta_field *fields,
+                        size_t count, const char *format, const struct vta_hw *hw,
+                        struct vta_error *error)
 {
     uint32_t bit = 0;
     for (size_t i = 0; i < count; i++) {
@@ -150,28 +172,16 @@ int vta_layout_make(struct vta_layout *layout, const struct vta_hw *hw, struct v
     return rc;
 }
 
-/* The rows and places for an opcode. */
-static size_t format_of(uint32_t opcode, const struct vta_layout *layout,
-                        const struct field **fields, const struct vta_field_place **places)
+/* Where a layout has the fields of an opcode. */
+static const struct vta_field_place *places_of(const struct vta_layout *layout, uint32_t opcode)
 {
     switch (opcode) {
     case VTA_OP_GEMM:
-        *fields = gemm_fields;
-        *places = layout->gemm;
-        return COUNT(gemm_fields);
+        return layout->gemm;
     case VTA_OP_ALU:
-        *fields = alu_fields;
-        *places = layout->alu;
-        return COUNT(alu_fields);
-    case VTA_OP_LOAD:
-    case VTA_OP_STORE:
-        *fields = mem_fields;
-        *places = layout->mem;
-        return COUNT(mem_fields);
+        return layout->alu;
     default:
-        *fields = mem_fields;
-        *places = layout->mem;
-        return HEADER_FIELDS;
+        return layout->mem;
     }
 }
 
@@ -199,17 +209,17 @@ void vta_insn_decode(struct vta_insn *insn, const struct vta_layout *layout,
                      const uint8_t bytes[VTA_INSN_BYTES])
 {
     const uint64_t words[2] = { load_le64(bytes), load_le64(bytes + 8) };
-    const struct field *fields;
-    const struct vta_field_place *places;
-    size_t count = format_of((uint32_t)(words[0] & 7), layout, &fields, &places);
+    const uint32_t opcode = (uint32_t)(words[0] & 7);
+    const struct vta_format *format = vta_format_of(opcode);
+    const struct vta_field_place *places = places_of(layout, opcode);
 
     memset(insn, 0, sizeof(*insn));
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < format->count; i++) {
         uint32_t bit = places[i].bit, width = places[i].width;
         uint32_t value = (uint32_t)(words[bit >> 6] >> (bit & 63)) & mask_of(width);
-        if (fields[i].is_signed && value >> (width - 1) != 0)
+        if (format->fields[i].is_signed && value >> (width - 1) != 0)
             value |= ~mask_of(width);
-        memcpy((char *)insn + fields[i].offset, &value, sizeof(value));
+        memcpy((char *)insn + format->fields[i].offset, &value, sizeof(value));
     }
 }
 
@@ -217,20 +227,20 @@ int vta_insn_encode(const struct vta_insn *insn, const struct vta_layout *layout
                     uint8_t bytes[VTA_INSN_BYTES], struct vta_error *error)
 {
     uint64_t words[2] = { 0, 0 };
-    const struct field *fields;
-    const struct vta_field_place *places;
-    size_t count = format_of(insn->opcode, layout, &fields, &places);
+    const struct vta_format *format = vta_format_of(insn->opcode);
+    const struct vta_field_place *places = places_of(layout, insn->opcode);
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < format->count; i++) {
         uint32_t value, bit = places[i].bit, width = places[i].width;
-        memcpy(&value, (const char *)insn + fields[i].offset, sizeof(value));
-        int64_t number = fields[i].is_signed ? (int64_t)(int32_t)value : (int64_t)value;
-        int64_t high = fields[i].is_signed ? mask_of(width) >> 1 : mask_of(width);
-        int64_t low = fields[i].is_signed ? -high - 1 : 0;
+        memcpy(&value, (const char *)insn + format->fields[i].offset, sizeof(value));
+        int64_t number = format->fields[i].is_signed ? (int64_t)(int32_t)value : (int64_t)value;
+        int64_t high = format->fields[i].is_signed ? mask_of(width) >> 1 : mask_of(width);
+        int64_t low = format->fields[i].is_signed ? -high - 1 : 0;
         if (number < low || number > high)
             return vta_error_limit(error, VTA_ERANGE, number < low ? low : high, number,
-                                   "%s is %lld, its field holds %lld to %lld", fields[i].name,
-                                   (long long)number, (long long)low, (long long)high);
+                                   "%s is %lld, its field holds %lld to %lld",
+                                   format->fields[i].name, (long long)number, (long long)low,
+                                   (long long)high);
         words[bit >> 6] |= (uint64_t)(value & mask_of(width)) << (bit & 63);
     }
     store_le64(bytes, words[0]);

@@ -70,6 +70,34 @@ static inline bool vta_insn_is_nop(const struct vta_insn *insn)
     return (insn->opcode == VTA_OP_LOAD || insn->opcode == VTA_OP_STORE) && insn->mem.x_size == 0;
 }
 
+/* A row of the table: what a field is called, how wide it is, where its value lives. */
+struct vta_field {
+    const char *name; /* that of the member */
+    enum vta_field_width {
+        VTA_WIDTH_FIXED, /* `bits` */
+        VTA_WIDTH_UOP,   /* `bits` more than log2 of a memory's depth … */
+        VTA_WIDTH_INP,
+        VTA_WIDTH_WGT,
+        VTA_WIDTH_ACC
+    } width;
+    uint8_t bits;
+    uint8_t is_signed;
+    uint16_t offset; /* of the uint32_t (or int32_t) member in struct vta_insn */
+};
+
+/* One of the three formats, and FINISH, which is a header alone. */
+struct vta_format {
+    const struct vta_field *fields;
+    size_t count;
+    const char *text; /* how the fields behind the header read; see disasm.c */
+};
+
+/* The fields that every instruction opens with: opcode and the four token bits. */
+#define VTA_HEADER_FIELDS 5
+
+/* The format of an opcode; unknown ones have FINISH's. */
+const struct vta_format *vta_format_of(uint32_t opcode);
+
 #define VTA_LAYOUT_FIELDS 24
 
 /* Bit positions of every field of the three formats, for one hardware configuration. */

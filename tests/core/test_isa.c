@@ -1,6 +1,7 @@
 /* test_isa.c: bit positions, disassembly, and which configurations have an instruction format. */
 #include <criterion/criterion.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/isa.h"
@@ -181,5 +182,43 @@ Test(isa, printing_never_passes_the_end_of_a_short_buffer)
         cr_assert_eq(vta_insn_print(&insn, text, size), whole);
         cr_assert_eq(strlen(text), size - 1);
         cr_assert_eq(text[size], '#');
+    }
+}
+
+Test(isa, prints_every_field_of_every_format)
+{
+    static const uint32_t opcodes[] = { VTA_OP_LOAD, VTA_OP_GEMM, VTA_OP_ALU };
+    for (size_t k = 0; k < 3; k++) {
+        const struct vta_format *format = vta_format_of(opcodes[k]);
+        for (size_t i = VTA_HEADER_FIELDS; i < format->count; i++) {
+            char name[64];
+            size_t found = 0;
+            for (const char *end = "}?!"; *end != '\0'; end++) {
+                snprintf(name, sizeof(name), "{%s%c", format->fields[i].name, *end);
+                found += strstr(format->text, name) != NULL;
+            }
+            cr_expect(found > 0, "%s is in the table, but not in the text '%s'",
+                      format->fields[i].name, format->text);
+        }
+    }
+}
+
+Test(isa, prints_only_fields_that_the_table_has)
+{
+    static const char *const made[] = { "sram_end", "rows", "padding" };
+    static const uint32_t opcodes[] = { VTA_OP_LOAD, VTA_OP_GEMM, VTA_OP_ALU };
+    for (size_t k = 0; k < 3; k++) {
+        const struct vta_format *format = vta_format_of(opcodes[k]);
+        for (const char *at = strchr(format->text, '{'); at != NULL; at = strchr(at + 1, '{')) {
+            const size_t length = strcspn(at + 1, "}?!");
+            bool known = false;
+            for (size_t i = 0; i < format->count; i++)
+                known = known || (strlen(format->fields[i].name) == length &&
+                                  memcmp(format->fields[i].name, at + 1, length) == 0);
+            for (size_t i = 0; i < 3 && opcodes[k] == VTA_OP_LOAD; i++)
+                known =
+                    known || (strlen(made[i]) == length && memcmp(made[i], at + 1, length) == 0);
+            cr_expect(known, "%.*s is no field", (int)length, at + 1);
+        }
     }
 }
