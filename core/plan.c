@@ -47,24 +47,37 @@ void vta_plan_free(struct vta_plan *plan)
 
 /* ---- Micro-op SRAM ------------------------------------------------------------------------- */
 
-/* Loads micro-ops; the generation changes only where the content does. */
-static void load_uops(struct planner *p, const struct vta_mem_insn *mem)
+void vta_uops_load(struct vta_uop *sram, const struct vta_mem_insn *mem,
+                   const struct vta_uop *image)
 {
     const size_t columns = (size_t)mem->x_pad_before + mem->x_size + mem->x_pad_after;
     const size_t rows = (size_t)mem->y_pad_before + mem->y_size + mem->y_pad_after;
-    const struct vta_uop *image = p->program->uops + mem->dram_base;
-    struct vta_uop *to = p->sram + mem->sram_base;
+    struct vta_uop *to = sram + mem->sram_base;
 
-    /* One row of data and nothing else: the common case, and often the same again. */
-    if (mem->y_size == 1 && rows == 1 && columns == mem->x_size &&
-        memcmp(to, image, columns * sizeof(*to)) == 0)
-        return;
-    p->generation++;
     if (columns * rows != (size_t)mem->x_size * mem->y_size)
         memset(to, 0, columns * rows * sizeof(*to));
     to += mem->y_pad_before * columns + mem->x_pad_before;
     for (uint32_t y = 0; y < mem->y_size; y++)
-        memcpy(to + y * columns, image + (size_t)y * mem->x_stride, mem->x_size * sizeof(*to));
+        memcpy(to + y * columns, image + mem->dram_base + (size_t)y * mem->x_stride,
+               mem->x_size * sizeof(*to));
+}
+
+/* Whether a load would change nothing. Only asked of the common case, one row of data alone. */
+static bool is_there(const struct planner *p, const struct vta_mem_insn *mem)
+{
+    return mem->y_size == 1 && mem->y_pad_before + mem->y_pad_after == 0 &&
+           mem->x_pad_before + mem->x_pad_after == 0 &&
+           memcmp(p->sram + mem->sram_base, p->program->uops + mem->dram_base,
+                  mem->x_size * sizeof(*p->sram)) == 0;
+}
+
+/* The generation changes only where the content does. */
+static void load_uops(struct planner *p, const struct vta_mem_insn *mem)
+{
+    if (is_there(p, mem))
+        return;
+    p->generation++;
+    vta_uops_load(p->sram, mem, p->program->uops);
 }
 
 /* ---- Shapes -------------------------------------------------------------------------------- */

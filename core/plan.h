@@ -75,6 +75,11 @@ int vta_plan_make(struct vta_plan **plan, const struct vta_program *program,
                   const struct vta_control *control, struct vta_error *error);
 void vta_plan_free(struct vta_plan *plan); /* NULL is allowed */
 
+/* What a LOAD UOP does to a micro-op SRAM; image is the program's micro-ops. For whoever executes
+ * one: the planner, and a run whose shapes the plan had no room for. */
+void vta_uops_load(struct vta_uop *sram, const struct vta_mem_insn *mem,
+                   const struct vta_uop *image);
+
 /* plan_nest.c: the normal form of one nest over these micro-ops (those of [uop_begin, uop_end)). */
 int vta_gemm_shape_make(struct vta_gemm_shape *shape, const struct vta_nest_insn *nest,
                         const struct vta_uop *uops, struct vta_error *error);

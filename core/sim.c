@@ -160,7 +160,7 @@ static int execute(const struct run *run, const struct vta_plan_op *op)
     const struct vta_insn *insn = &run->program->insns[op->insn];
     switch (op->kind) {
     case VTA_PLAN_LOAD_UOP:
-        vta_sim_load_uops(run->sim, &insn->mem, run->program->uops);
+        vta_uops_load(run->sim->uop, &insn->mem, run->program->uops);
         return 0;
     case VTA_PLAN_LOAD:
         vta_sim_load(run->sim, &insn->mem, base_of(run, op->insn));

@@ -22,8 +22,6 @@ struct vta_sim {
 /* sim_memory.c: one LOAD or STORE that is not a no-op. base is host memory of the address (or, for
  * a parameter, of the element) that dram_base counts from; unused where nothing is moved. */
 void vta_sim_load(struct vta_sim *sim, const struct vta_mem_insn *mem, const uint8_t *base);
-void vta_sim_load_uops(struct vta_sim *sim, const struct vta_mem_insn *mem,
-                       const struct vta_uop *image);
 void vta_sim_store(const struct vta_sim *sim, const struct vta_mem_insn *mem, uint8_t *base);
 
 /* sim_compute.c: one GEMM, reset or ALU instruction, given its shape. Returns 0 or control->stop.

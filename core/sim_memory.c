@@ -57,21 +57,6 @@ void vta_sim_load(struct vta_sim *sim, const struct vta_mem_insn *mem, const uin
     load_tiles(sim, mem->memory, to, NULL, mem->y_pad_after * columns);
 }
 
-void vta_sim_load_uops(struct vta_sim *sim, const struct vta_mem_insn *mem,
-                       const struct vta_uop *image)
-{
-    const size_t columns = (size_t)mem->x_pad_before + mem->x_size + mem->x_pad_after;
-    const size_t rows = (size_t)mem->y_pad_before + mem->y_size + mem->y_pad_after;
-    struct vta_uop *to = sim->uop + mem->sram_base;
-
-    if (columns * rows != (size_t)mem->x_size * mem->y_size)
-        memset(to, 0, columns * rows * sizeof(*to));
-    to += mem->y_pad_before * columns + mem->x_pad_before;
-    for (uint32_t y = 0; y < mem->y_size; y++)
-        memcpy(to + y * columns, image + mem->dram_base + (size_t)y * mem->x_stride,
-               mem->x_size * sizeof(*to));
-}
-
 /* ---- STORE --------------------------------------------------------------------------------- */
 
 /* The low `bits` (1, 2 or 4) of each number, packed. count × bits is whole bytes. */

@@ -268,7 +268,7 @@ static int verify_nest(struct verifier *v, uint32_t i, struct vta_error *error)
     if (insn->opcode == VTA_OP_ALU && nest->alu_opcode > 4)
         return vta_program_error(v->program, i, VTA_EOPCODE, error, "ALU opcode %u is unknown",
                                  nest->alu_opcode);
-    if (nest->iter_out == 0 || nest->iter_in == 0 || nest->uop_end <= nest->uop_begin)
+    if (vta_nest_is_empty(nest))
         return 0; /* touches nothing */
     int rc = check_uops_loaded(v, i, error);
     if (rc == 0)
