@@ -66,12 +66,15 @@ int vta_bulk_move(struct vta_session *session, const struct vta_bulk *bulk, stru
     while (under_way > 0 || (sent < bulk->total && rc == 0)) {
         while (rc == 0 && sent < bulk->total && under_way < window) {
             size_t nbytes = (size_t)smaller(chunk, bulk->total - sent);
-            int broken = submit(session, bulk, sent, nbytes, error);
-            if (broken != 0)
-                return broken;
+            rc = submit(session, bulk, sent, nbytes, error);
+            if (rc != 0)
+                break; /* but the answers on their way go to the caller's memory: they are awaited
+                        */
             sent += nbytes;
             under_way++;
         }
+        if (under_way == 0)
+            return rc;
         struct vta_error reason;
         bool failed;
         int broken = vta_request_collect(session, &failed, &reason);
