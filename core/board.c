@@ -9,7 +9,7 @@
 
 /* What a board keeps of the streams that ran on it. */
 #define KEPT_STREAMS 32
-#define KEPT_INSNS   (UINT32_C(1) << 17)
+#define KEPT_SIZE    (UINT64_C(1) << 18) /* instructions and micro-ops: some 25 MiB */
 
 struct vta_board {
     struct vta_board_options options;
@@ -229,7 +229,7 @@ int vta_board_run_stream(struct vta_board *board, const uint8_t *insns, uint32_t
     if (dram == NULL)
         return VTA_ENOMEM;
     if (board->streams == NULL)
-        board->streams = vta_stream_cache_new(KEPT_STREAMS, KEPT_INSNS);
+        board->streams = vta_stream_cache_new(KEPT_STREAMS, KEPT_SIZE);
     if (board->streams == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory to keep streams");
     const struct vta_verify_options options = { .before = board->tokens,

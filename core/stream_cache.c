@@ -13,28 +13,35 @@ struct entry {
 };
 
 struct vta_stream_cache {
-    uint32_t entry_count, insns_most, insns; /* insns: of all entries together */
+    uint32_t entry_count;
+    uint64_t most, kept; /* instructions and micro-ops, of all entries together */
     uint64_t clock;
     struct vta_stream_cache_stats stats;
     struct entry entries[];
 };
 
-struct vta_stream_cache *vta_stream_cache_new(uint32_t programs, uint32_t insns)
+struct vta_stream_cache *vta_stream_cache_new(uint32_t programs, uint64_t most)
 {
     struct vta_stream_cache *cache =
         calloc(1, sizeof(*cache) + programs * sizeof(cache->entries[0]));
     if (cache == NULL)
         return NULL;
     cache->entry_count = programs;
-    cache->insns_most = insns;
+    cache->most = most;
     return cache;
+}
+
+/* What a program weighs: instructions and micro-ops. */
+static uint64_t size_of(const struct vta_program *program)
+{
+    return (uint64_t)program->count + program->uop_count;
 }
 
 static void drop(struct vta_stream_cache *cache, struct entry *entry)
 {
     if (entry->program == NULL)
         return;
-    cache->insns -= entry->program->count;
+    cache->kept -= size_of(entry->program);
     cache->stats.programs--;
     vta_program_free(entry->program);
     free(entry->insns);
@@ -76,8 +83,8 @@ static bool serves(const struct entry *entry, uint64_t hash, const struct vta_hw
            vta_verify_addresses(program, options, NULL) == 0;
 }
 
-/* A free entry, after room was made for `count` instructions more. */
-static struct entry *make_room(struct vta_stream_cache *cache, uint32_t count)
+/* A free entry, after room was made for this much more. */
+static struct entry *make_room(struct vta_stream_cache *cache, uint64_t size)
 {
     for (;;) {
         struct entry *free_one = NULL, *oldest = NULL;
@@ -88,8 +95,8 @@ static struct entry *make_room(struct vta_stream_cache *cache, uint32_t count)
             else if (oldest == NULL || entry->used < oldest->used)
                 oldest = entry;
         }
-        bool fits = oldest == NULL || (cache->insns <= cache->insns_most &&
-                                       count <= cache->insns_most - cache->insns);
+        bool fits =
+            oldest == NULL || (cache->kept <= cache->most && size <= cache->most - cache->kept);
         if (free_one != NULL && fits)
             return free_one;
         drop(cache, oldest);
@@ -99,7 +106,7 @@ static struct entry *make_room(struct vta_stream_cache *cache, uint32_t count)
 static int keep(struct vta_stream_cache *cache, struct vta_program *program, const uint8_t *insns,
                 uint64_t hash, struct vta_error *error)
 {
-    struct entry *entry = make_room(cache, program->count);
+    struct entry *entry = make_room(cache, size_of(program));
     entry->insns = malloc((size_t)program->count * VTA_INSN_BYTES + 1);
     if (entry->insns == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory to keep a stream");
@@ -107,7 +114,7 @@ static int keep(struct vta_stream_cache *cache, struct vta_program *program, con
     entry->program = program;
     entry->hash = hash;
     entry->used = cache->clock;
-    cache->insns += program->count;
+    cache->kept += size_of(program);
     cache->stats.programs++;
     return 0;
 }

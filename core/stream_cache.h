@@ -11,9 +11,9 @@
 
 struct vta_stream_cache;
 
-/* Keeps at most `programs` of them, of at most `insns` instructions together; the one that was used
- * longest ago goes first, and a longer stream is kept alone. NULL without memory. */
-struct vta_stream_cache *vta_stream_cache_new(uint32_t programs, uint32_t insns);
+/* Keeps at most `programs` of them, of at most `most` instructions and micro-ops together; the one
+ * that was used longest ago goes first, and a longer stream is kept alone. NULL without memory. */
+struct vta_stream_cache *vta_stream_cache_new(uint32_t programs, uint64_t most);
 void vta_stream_cache_free(struct vta_stream_cache *cache); /* NULL is allowed */
 
 /* The verified program of a stream: a kept one, or decoded and verified now. It belongs to the

@@ -27,7 +27,7 @@ static void add(struct scene *scene, struct vta_insn insn)
                  0);
 }
 
-static void open_scene(struct scene *scene, uint32_t programs, uint32_t insns)
+static void open_scene(struct scene *scene, uint32_t programs, uint64_t most)
 {
     memset(scene, 0, sizeof(*scene));
     vta_hw_default(&scene->hw);
@@ -37,7 +37,7 @@ static void open_scene(struct scene *scene, uint32_t programs, uint32_t insns)
     cr_assert_eq(vta_dram_alloc_at(scene->dram, 8192, 4096, &scene->data, &error), 0);
     scene->options.reader = vta_dram_reader_fn;
     scene->options.context = scene->dram;
-    scene->cache = vta_stream_cache_new(programs, insns);
+    scene->cache = vta_stream_cache_new(programs, most);
     struct vta_insn load = { .opcode = VTA_OP_LOAD };
     load.mem =
         (struct vta_mem_insn){ .memory = VTA_MEM_UOP, .dram_base = 1024, .y_size = 1, .x_size = 2 };
@@ -153,10 +153,10 @@ Test(stream_cache, forgets_what_was_used_longest_ago)
     close_scene(&scene);
 }
 
-Test(stream_cache, keeps_no_more_instructions_than_it_may)
+Test(stream_cache, keeps_no_more_instructions_and_micro_ops_than_it_may)
 {
     struct scene scene;
-    open_scene(&scene, 8, 7);
+    open_scene(&scene, 8, 11); /* a stream has three instructions and two micro-ops */
     uint8_t *x_size = &scene.bytes[VTA_INSN_BYTES + 10];
     for (uint8_t n = 1; n <= 5; n++) {
         *x_size = n;
