@@ -264,12 +264,6 @@ int vta_dram_free(struct vta_dram *dram, vta_handle handle, struct vta_error *er
     return 0;
 }
 
-void vta_dram_free_all(struct vta_dram *dram)
-{
-    while (dram->count > 0)
-        (void)vta_dram_free(dram, dram->ranges[dram->count - 1].handle, NULL);
-}
-
 /* ---- Access -------------------------------------------------------------------------------- */
 
 int vta_dram_lookup(const struct vta_dram *dram, vta_handle handle, uint64_t *nbytes,

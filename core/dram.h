@@ -28,7 +28,6 @@ int vta_dram_alloc_at(struct vta_dram *dram, uint64_t address, uint64_t nbytes, 
                       struct vta_error *error);
 /* Gives the pages back to the host. VTA_EHANDLE. */
 int vta_dram_free(struct vta_dram *dram, vta_handle handle, struct vta_error *error);
-void vta_dram_free_all(struct vta_dram *dram);
 
 /* Size and address of an allocation. Any pointer may be NULL. */
 int vta_dram_lookup(const struct vta_dram *dram, vta_handle handle, uint64_t *nbytes,

@@ -30,11 +30,6 @@ void notify_watchdog(void)
     sd_notify(0, "WATCHDOG=1");
 }
 
-void notify_status(const char *text)
-{
-    sd_notifyf(0, "STATUS=%s", text);
-}
-
 uint64_t notify_watchdog_ms(void)
 {
     uint64_t usec = 0;
@@ -63,11 +58,6 @@ void notify_stopping(void)
 
 void notify_watchdog(void)
 {
-}
-
-void notify_status(const char *text)
-{
-    (void)text;
 }
 
 uint64_t notify_watchdog_ms(void)

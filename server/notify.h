@@ -10,7 +10,6 @@ void notify_ready(void);
 void notify_reloading(void);
 void notify_stopping(void);
 void notify_watchdog(void);
-void notify_status(const char *text);
 
 /* The watchdog's period in ms, or 0 where none is wanted. */
 uint64_t notify_watchdog_ms(void);

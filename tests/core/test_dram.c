@@ -280,22 +280,6 @@ Test(dram, reads_by_address_only_inside_one_allocation)
     vta_dram_close(dram);
 }
 
-Test(dram, forgets_everything_at_once)
-{
-    struct vta_dram *dram = open_dram(GIB, GIB);
-    vta_handle last = 0;
-    for (int i = 0; i < 100; i++)
-        last = alloc(dram, PAGE);
-    vta_dram_free_all(dram);
-    struct vta_dram_stats stats;
-    vta_dram_stats(dram, &stats);
-    cr_assert_eq(stats.allocations, 0);
-    cr_assert_eq(stats.used, 0);
-    cr_assert_eq(vta_dram_lookup(dram, last, NULL, NULL, &error), VTA_EHANDLE);
-    cr_assert_eq(address_of(dram, alloc(dram, 1)), PAGE);
-    vta_dram_close(dram);
-}
-
 /* Random allocations and frees against a map that knows the owner of every page. */
 #define MODEL_PAGES 64
 Test(dram, agrees_with_a_map_of_its_pages)
