@@ -45,7 +45,7 @@ void vta_printable(char *text, size_t size, const char *bytes, size_t nbytes)
     text[used] = '\0';
 }
 
-static bool is_printable(const char *text)
+bool vta_is_printable(const char *text)
 {
     size_t nbytes = strlen(text);
     while (nbytes > 0) {
@@ -99,7 +99,7 @@ int vta_arg_text(const struct vta_request *request, uint32_t index, char *name)
     char what[WHAT_MAX];
     int rc = vta_get_text(&request->params[index], name, VTA_NAME_MAX, place(what, index),
                           request->error);
-    if (rc == 0 && !is_printable(name))
+    if (rc == 0 && !vta_is_printable(name))
         return vta_error_set(request->error, VTA_EINVAL,
                              "params[%" PRIu32 "]: expected UTF-8 without control characters",
                              index);

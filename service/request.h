@@ -33,6 +33,9 @@ int vta_arg_handle(const struct vta_request *request, uint32_t index, vta_handle
  * has no buffers, and asking for one is no use of it. */
 struct vta_dram *vta_request_dram(const struct vta_request *request, vta_handle handle);
 
+/* Whether a text is UTF-8 without control characters. */
+bool vta_is_printable(const char *text);
+
 #define VTA_NAME_MAX 255
 /* A text of 1…VTA_NAME_MAX bytes; name holds one more. */
 int vta_arg_text(const struct vta_request *request, uint32_t index, char *name);

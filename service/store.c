@@ -6,6 +6,7 @@
  */
 #include "store.h"
 
+#include "request.h"
 #include "service.h"
 
 #include <dirent.h>
@@ -66,7 +67,8 @@ static bool module_name(char out[FILE_NAME], const char *file)
         }
     }
     out[used] = '\0';
-    return used > 0 && file_name(again, out, NULL) == 0 && strcmp(again, file) == 0;
+    return used > 0 && vta_is_printable(out) && file_name(again, out, NULL) == 0 &&
+           strcmp(again, file) == 0;
 }
 
 /* ---- The directory ------------------------------------------------------------------------- */

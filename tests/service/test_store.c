@@ -149,6 +149,22 @@ Test(store, loses_what_was_uploaded_to_both_when_it_is_removed)
     cr_ok(ask(service, "module.remove", "s", "a")); /* its own is still there */
 }
 
+Test(store, lists_no_file_that_no_upload_would_have_named_so)
+{
+    static const char *const foreign[] = { "bad\xff", "line\nbreak" };
+    for (int i = 0; i < 2; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s/%s", store, foreign[i]);
+        FILE *other_file = fopen(path, "w");
+        cr_assert_not_null(other_file);
+        fclose(other_file);
+    }
+    cr_ok(ask(service, "module.upload", "sb", "é", file, nbytes));
+    const msgpack_object *list = cr_ok(ask(other, "module.list", ""))->result;
+    cr_assert_eq(list->via.array.size, 1);
+    cr_assert(is_text(at(&list->via.array.ptr[0], "name"), "é"));
+}
+
 Test(store, keeps_names_apart_that_a_file_system_would_not)
 {
     static const char *const names[] = { ".hidden", "%2Ehidden", "%" };
