@@ -1,7 +1,8 @@
 /* verify.c: decides, before it runs, whether a program is safe on a board (verify.h).
  *
- * Every rule here is exact. Order between units is in tokens.c, micro-op ranges in uop_extent.c;
- * races that a board may lose are no business of this file.
+ * Every rule here is exact, with one choice of words: a transfer's rows must lie inside one buffer
+ * together with what is between them. Order between units is in tokens.c, micro-op ranges in
+ * uop_extent.c; races that a board may lose are no business of this file.
  */
 #include "verify.h"
 
