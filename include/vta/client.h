@@ -45,7 +45,9 @@ VTA_API struct vta_session *vta_connect(const char *host, int port, struct vta_e
 VTA_API struct vta_session *vta_connect_timeout(const char *host, int port, unsigned timeout_ms,
                                                 struct vta_error *error);
 
-/* A board in this process. hw NULL: the default configuration. */
+/* A board in this process. hw NULL: the default configuration. Runs have no deadline
+ * (vta_server_info says run_deadline_ms 0): a call computes in the caller's thread and returns when
+ * it is done; how long that may take is the caller's to know, from vta_function_counters. */
 VTA_API struct vta_session *vta_local_session(const struct vta_hw *hw, struct vta_error *error);
 
 /* Ends the session: the daemon releases board, modules and arrays. NULL is allowed. */

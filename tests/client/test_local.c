@@ -15,6 +15,16 @@ Test(local, session_can_hold_the_whole_conversation)
     board_converse(session);
 }
 
+Test(local, session_has_no_run_deadline)
+{
+    struct vta_server_info info;
+    struct vta_session *session = vta_local_session(NULL, NULL);
+
+    cr_assert_eq(vta_server_info(session, &info, NULL), 0);
+    cr_assert_eq(info.run_deadline_ms, 0);
+    vta_close(session);
+}
+
 Test(local, session_has_the_hardware_it_was_asked_for)
 {
     struct vta_server_info info;
