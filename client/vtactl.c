@@ -31,7 +31,7 @@ static void print_help(const struct command *command)
         puts("Usage: vtactl COMMAND [OPERAND...] [OPTION...]\n\n"
              "Uses a VTA board: a daemon's (vtad), or one in this process (--local).\n\nCommands:");
         for (const struct command *one = commands; one->name != NULL; one++)
-            printf("  %-9s %-32s %s\n", one->name, one->operands, one->summary);
+            printf("  %-9s %-34s %s\n", one->name, one->operands, one->summary);
         puts("\nOptions of every command:");
     }
     if (command != NULL)

@@ -92,7 +92,7 @@ int command_ping(struct tool *tool)
         json_u64(tool->json, "max_ns", most);
         return 0;
     }
-    printf("%" PRIu32 " round trips: min ", count);
+    printf("%" PRIu32 " round trip%s: min ", count, count == 1 ? "" : "s");
     print_seconds((double)least / 1e9);
     printf(", mean ");
     print_seconds((double)sum / 1e9 / count);

@@ -68,9 +68,13 @@ int call_open(struct call *call, struct vta_session *session, const char *module
         int rc = vta_upload(session, module, NULL, error);
         if (rc != 0)
             return rc;
-        module = base_name(module);
+        return open_loaded(call, session, base_name(module), function, error);
     }
-    return open_loaded(call, session, module, function, error);
+    int rc = open_loaded(call, session, module, function, error);
+    if (call->module == NULL && rc == VTA_ENOTFOUND)
+        vta_error_set(error, rc, "%s: neither a file here nor a module that the session sees",
+                      module);
+    return rc;
 }
 
 int call_open_copy(struct call *call, struct vta_session *session, const struct call *from,

@@ -6,7 +6,7 @@
 
 void print_counters(const struct vta_counters *counters)
 {
-    puts("\nExecution statistics:");
+    puts("Execution statistics:");
 #define PRINT(name) printf("\t%-16s: %16" PRIu64 "\n", #name, counters->name);
     VTA_COUNTERS(PRINT)
 #undef PRINT

@@ -110,8 +110,10 @@ static void print_run(const struct tool *tool, const struct call *call, uint64_t
     putchar('\n');
     if (tool->arguments.check)
         printf("check: %zu bytes and the counters are identical to the local session's\n", written);
-    if (tool->arguments.stats)
+    if (tool->arguments.stats) {
+        putchar('\n');
         print_counters(counters);
+    }
 }
 
 static void run_as_json(const struct tool *tool, const struct call *call, const uint64_t *times,
@@ -199,7 +201,7 @@ static void print_bench(const struct tool *tool, const struct call *call, const 
     }
     printf("%s: mean ", vta_function_name(call->function));
     print_seconds(sum / repeat);
-    printf(" per call (%" PRIu32 " measurements, min ", repeat);
+    printf(" per call (%" PRIu32 " measurement%s, min ", repeat, repeat == 1 ? "" : "s");
     print_seconds(least);
     printf(", max ");
     print_seconds(most);

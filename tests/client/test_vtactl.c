@@ -229,7 +229,7 @@ Test(vtactl, run_refuses_inputs_that_do_not_fit)
     says(run_to(1, "run --local add.vta add --random --out sum=x").err, "sum=x");
     says(run_to(1, "run --local add.vta add --random --out a=x").err, "does not write a");
     says(run_to(1, "run --local add.vta ad --random").err, "did you mean 'add'?");
-    says(run_to(1, "run --local none.vta add --random").err, "none.vta");
+    says(run_to(1, "run --local none.vta add --random").err, "none.vta: neither a file here nor");
 }
 
 Test(vtactl, refused_program_is_told_in_the_services_own_words)
@@ -312,6 +312,9 @@ Test(vtactl, does_with_a_daemon_what_it_does_without)
     says(run_to(0, "info").out, "vtad " VTAD_VERSION);
     says(run_to(0, "ping -c 3").out, "3 round trips");
     says(run_to(0, "bench add.vta add").out, "add: mean ");
+    says(run_to(0, "ping -c 1").out, "1 round trip: min ");
+    says(run_to(0, "bench add.vta add --repeat 1").out, "(1 measurement, min ");
+    cr_assert_eq(strncmp(run_to(0, "counters").out, "Execution statistics:\n", 22), 0);
     says(run_to(0, "counters").out, "gemm_counter");
     says(run_to(1, "rm none.vta").err, "none.vta");
     says(run_to(0, "upload add.vta").err, "ends with this session");
