@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <vta/compile.h>
 #include <vta/module.h>
 
 #include "tests/integration/daemon.h"
@@ -292,6 +293,66 @@ Test(vtactl, local_board_has_the_hardware_of_a_file)
     says(run_to(1, "info --local --hw none.json").err, "none.json");
 }
 
+/* ---- Progress ------------------------------------------------------------------------------ */
+
+/* big.vta, whose weights are 4 MiB: several chunks on their way to the board. */
+static void write_big_module(void)
+{
+    struct vta_module_image image = { 0 };
+    struct vta_matmul matmul = { .batch = 1, .in = 2048, .out = 2048 };
+    struct vta_kernel kernel;
+    struct vta_error error;
+
+    vta_hw_default(&image.hw);
+    cr_assert_eq(vta_compile_matmul(&kernel, &image.hw, "big", &matmul, &error), 0, "%s",
+                 error.message);
+    cr_assert_eq(vta_module_image_add(&image, &kernel, &error), 0, "%s", error.message);
+    cr_assert_eq(vta_module_save(&image, "big.vta", &error), 0, "%s", error.message);
+    vta_kernel_clear(&kernel);
+    vta_module_image_clear(&image);
+}
+
+/* Runs "vtactl run --local big.vta big --random" with standard error on a terminal; what the
+ * terminal showed goes to text. */
+static void run_on_terminal(const char *flag, char *text, size_t size)
+{
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY), status;
+    size_t length = 0;
+    ssize_t n;
+
+    cr_assert_geq(terminal, 0);
+    cr_assert_eq(grantpt(terminal), 0);
+    cr_assert_eq(unlockpt(terminal), 0);
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        dup2(open(ptsname(terminal), O_WRONLY | O_NOCTTY), STDERR_FILENO);
+        dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
+        execl(VTACTL_PATH, VTACTL_PATH, "run", "--local", "big.vta", "big", "--random", flag,
+              (char *)NULL);
+        _exit(127);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
+    cr_assert_eq(fcntl(terminal, F_SETFL, O_NONBLOCK), 0);
+    while (length < size - 1 && (n = read(terminal, text + length, size - 1 - length)) > 0)
+        length += (size_t)n;
+    text[length] = '\0';
+    close(terminal);
+}
+
+Test(vtactl, progress_of_long_transfers_is_shown_on_a_terminal_only)
+{
+    char shown[4096];
+
+    write_big_module();
+    run_on_terminal("--stats", shown, sizeof shown);
+    says(shown, "of 4 MiB, ");
+    run_on_terminal("--json", shown, sizeof shown);
+    cr_assert_str_eq(shown, "");
+    cr_assert_str_eq(run_to(0, "run --local big.vta big --random").err, "");
+}
+
 /* ---- With a daemon ------------------------------------------------------------------------- */
 
 static void serve(const char *const *flags)
@@ -318,6 +379,30 @@ Test(vtactl, does_with_a_daemon_what_it_does_without)
     says(run_to(0, "counters").out, "gemm_counter");
     says(run_to(1, "rm none.vta").err, "none.vta");
     says(run_to(0, "upload add.vta").err, "ends with this session");
+    daemon_stop(&daemon_);
+}
+
+Test(vtactl, modules_are_described_to_machines_too)
+{
+    char store[128];
+
+    snprintf(store, sizeof store, "%s/store", daemon_.dir);
+    cr_assert_eq(mkdir(store, 0700), 0);
+    serve((const char *[]){ "--store", store, NULL });
+    cJSON *json = run_json(0, "upload add.vta kept.vta --json");
+    cr_assert_str_eq(text(json, "name"), "kept.vta");
+    cr_assert_eq(strlen(text(json, "digest")), 64);
+    cJSON_Delete(json);
+    json = run_json(0, "download kept.vta back.vta --json");
+    cr_assert_str_eq(text(json, "file"), "back.vta");
+    cr_assert_gt(number(json, "bytes"), 0);
+    cJSON_Delete(json);
+    json = run_json(0, "rm kept.vta --json");
+    cr_assert_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "removed")), 1);
+    cJSON_Delete(json);
+    json = run_json(1, "rm kept.vta --json");
+    cr_assert_str_eq(text(cJSON_GetObjectItem(json, "error"), "code"), "not-found");
+    cJSON_Delete(json);
     daemon_stop(&daemon_);
 }
 
