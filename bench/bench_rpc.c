@@ -236,7 +236,7 @@ static void measure_pipeline(struct bench *bench)
     }
     close(fd);
     rate_row(bench, "requests, 64 pipelined", (double)bench->much.pipelined / 1e3, "k/s", &seconds,
-             0);
+             NAN);
 }
 
 /* ---- Bulk ---------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "measure.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ void measure_row(struct measure_table *table, const char *name, double value, co
     row->ratio = ratio;
     row->target = target;
     row->at_least = at_least;
-    row->ok = at_least ? ratio >= target : ratio <= target;
+    row->ok = isnan(target) || (at_least ? ratio >= target : ratio <= target);
 }
 
 /* How many columns a UTF-8 text takes. */
@@ -99,8 +100,12 @@ static void print_lines(const struct measure_table *table)
         print_padded(row->name, name);
         printf("  %9.3g ", row->value);
         print_padded(row->unit, unit);
-        printf("  %7.3g %s (target %s %.3g)  %s\n", row->ratio, row->ratio_of,
-               row->at_least ? "≥" : "≤", row->target, row->ok ? "ok" : "below");
+        printf("  %7.3g %s", row->ratio, row->ratio_of);
+        if (isnan(row->target))
+            puts("");
+        else
+            printf(" (target %s %.3g)  %s\n", row->at_least ? "≥" : "≤", row->target,
+                   row->ok ? "ok" : "below");
     }
 }
 
@@ -116,9 +121,11 @@ static void print_json(const struct measure_table *table)
         cJSON_AddStringToObject(entry, "unit", row->unit);
         cJSON_AddNumberToObject(entry, "ratio", row->ratio);
         cJSON_AddStringToObject(entry, "ratio_of", row->ratio_of);
-        cJSON_AddNumberToObject(entry, "target", row->target);
-        cJSON_AddStringToObject(entry, "target_is", row->at_least ? "at least" : "at most");
-        cJSON_AddBoolToObject(entry, "ok", row->ok);
+        if (!isnan(row->target)) {
+            cJSON_AddNumberToObject(entry, "target", row->target);
+            cJSON_AddStringToObject(entry, "target_is", row->at_least ? "at least" : "at most");
+            cJSON_AddBoolToObject(entry, "ok", row->ok);
+        }
         cJSON_AddItemToArray(rows, entry);
     }
     char *text = cJSON_Print(root);

@@ -17,7 +17,8 @@ struct measure_table;
 struct measure_table *measure_table_new(const char *title); /* never NULL */
 
 /* Adds a row: a figure, its ratio to what was measured beside it, and whether that ratio reaches
- * (at_least) or stays below the target: "ok" or "below". Strings are copied. */
+ * (at_least) or stays below the target: "ok" or "below". target may be NAN: there is none.
+ * Strings are copied. */
 void measure_row(struct measure_table *table, const char *name, double value, const char *unit,
                  double ratio, const char *ratio_of, double target, bool at_least);
 
