@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/board.h"
+#include "core/plan.h"
 
 #include "kit.h"
 
@@ -273,9 +274,15 @@ Test(board, stops_inside_one_endless_instruction, .timeout = 60)
     for (int i = 0; i < 40; i++) /* hours of work */
         kit_add(&bench.kit, *gemm);
     kit_finish(&bench.kit);
+    struct vta_program *program = verified(&bench.kit);
+    struct vta_plan *plan;
+    cr_assert_eq(vta_plan_make(&plan, program, NULL, &error), 0);
+    program->plan = plan; /* so that it is the run that is stopped */
     pthread_create(&thread, NULL, stop_soon, &control);
-    cr_expect_eq(run(&bench, &control, NULL), VTA_ECANCELLED);
+    cr_expect_eq(vta_board_run(bench.board, program, bench.buffers, 4, &control, NULL, &error),
+                 VTA_ECANCELLED);
     pthread_join(thread, NULL);
+    vta_program_free(program);
     cr_expect(strstr(error.message, "kit: the run was cancelled at insn") != NULL, "%s",
               error.message);
     cr_expect_eq(vta_board_counters(bench.board).gemm_counter, 0u, "a stopped run counts nothing");
