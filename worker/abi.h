@@ -1,0 +1,75 @@
+/* abi.h: the binary interface between TVM's compiled modules and whoever loads them: values,
+ * tensors, type codes. Facts of TVM 0.8 to 0.18; the layout is the machine's own (x86-64, AArch64).
+ */
+#ifndef VTA_WORKER_ABI_H
+#define VTA_WORKER_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Type codes of arguments and results, in memory and on the wire. */
+enum tvm_code {
+    TVM_INT = 0,
+    TVM_UINT = 1,
+    TVM_FLOAT = 2,
+    TVM_OPAQUE = 3,
+    TVM_NULL = 4,
+    TVM_DTYPE = 5,
+    TVM_DEVICE = 6,
+    TVM_TENSOR = 7, /* a DLTensor */
+    TVM_OBJECT = 8,
+    TVM_MODULE = 9,
+    TVM_FUNCTION = 10,
+    TVM_STRING = 11,
+    TVM_BYTES = 12,
+    TVM_NDARRAY = 13, /* a tensor that the receiver owns */
+    TVM_BOOL = 15
+};
+
+enum tvm_device_type {
+    TVM_CPU = 1,
+    TVM_EXT_DEV = 12
+};
+
+struct tvm_device {
+    int32_t type, id;
+};
+
+struct tvm_dtype {
+    uint8_t code; /* 0 int, 1 uint, 2 float, 4 bfloat */
+    uint8_t bits;
+    uint16_t lanes;
+};
+
+struct tvm_tensor {
+    void *data;
+    struct tvm_device device;
+    int32_t ndim;
+    struct tvm_dtype dtype;
+    int64_t *shape;   /* ndim */
+    int64_t *strides; /* NULL: compact, row-major */
+    uint64_t byte_offset;
+};
+
+struct tvm_bytes {
+    const char *data;
+    size_t size;
+};
+
+union tvm_value {
+    int64_t i;
+    double f;
+    void *p;
+    const char *s;
+    struct tvm_dtype dtype;
+    struct tvm_device device;
+};
+
+_Static_assert(sizeof(union tvm_value) == 8, "a value is 8 bytes");
+_Static_assert(sizeof(struct tvm_tensor) == 48, "a DLTensor is 48 bytes");
+
+/* A compiled kernel: 0, or -1 with a message set by TVMAPISetLastError. */
+typedef int (*tvm_kernel)(union tvm_value *args, int32_t *codes, int count, union tvm_value *result,
+                          int32_t *result_code, void *resource);
+
+#endif

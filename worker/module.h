@@ -1,0 +1,39 @@
+/* module.h: loaded modules: machine code that a client uploaded, found by symbol name.
+ *
+ * The session loads through struct module_loader, so that a fuzzer can put another one in its place
+ * that maps nothing.
+ */
+#ifndef VTA_WORKER_MODULE_H
+#define VTA_WORKER_MODULE_H
+
+#include "function.h"
+
+struct module;
+
+struct module *module_hold(struct module *module);
+void module_release(struct module *module); /* NULL is allowed; unmapped at the last release */
+
+/* The module's own function or, with imports, one of what it imported, depth first.
+ * NULL: none (no error). "__tvm_main__" names the default kernel. A reference is the caller's; a
+ * function holds its module. */
+struct function *module_find(struct module *module, const char *name, bool imports);
+
+/* VTA_EINVAL where it would import itself, directly or not. */
+int module_import(struct module *module, struct module *imported, struct vta_error *error);
+
+struct module_loader {
+    /* path: a file in the scratch folder, checked by files.c; .o, .tar (also gzip) and .so, told by
+     * content. Errors: VTA_EFORMAT (truncated ELF, neither of the three), VTA_EHARDWARE (another
+     * machine type, both named), VTA_ENOTFOUND (a symbol that nobody has, named), VTA_EINVAL with
+     * the linker's words, VTA_ETIMEOUT. */
+    int (*load)(struct worker *worker, const char *path, struct module **module,
+                struct vta_error *error);
+    /* The shared library that .load would map, as bytes (malloc'ed). */
+    int (*linked)(struct worker *worker, const char *path, char **bytes, size_t *nbytes,
+                  struct vta_error *error);
+};
+
+/* The real one: elf.h, archive.h, link.h, dlopen. */
+extern const struct module_loader module_dso_loader;
+
+#endif

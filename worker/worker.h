@@ -1,0 +1,61 @@
+/* worker.h: what one worker process is about: a board, its runtime, a scratch folder, limits, and
+ * the way to say something to the daemon's log. One per process: generated code finds it by
+ * worker_current.
+ */
+#ifndef VTA_WORKER_WORKER_H
+#define VTA_WORKER_WORKER_H
+
+#include "core/board.h"
+#include "core/runtime.h"
+#include "module.h"
+
+struct worker_options {
+    struct vta_board_options board;
+    uint32_t run_deadline_ms;   /* of one VTA run; 0: none */
+    uint64_t max_message_bytes; /* of one packet that is not a copy */
+    uint64_t max_upload_bytes;  /* all files of the scratch folder together */
+    uint32_t max_files;         /* in it */
+    uint64_t max_cpu_bytes;     /* cpu tensors and workspaces together */
+    uint32_t max_handles;       /* functions, modules, tensors: each */
+    uint32_t max_evaluations;   /* kernel calls of one RPCTimeEvaluator call */
+    uint32_t threads;           /* of parallel launches; at least 1 */
+};
+
+/* How the process talks to the daemon; channel.h is the real one, tests have their own. */
+struct worker_host {
+    void (*log)(void *context, int level, const char *text); /* enum log_level of server/log.h */
+    /* A request is being worked on (true), or the worker waits for bytes (false): the daemon's
+     * deadline counts while it is busy. */
+    void (*busy)(void *context, bool busy);
+    /* Has objects (paths, absolute) linked into a shared library at `output`; fails with the
+     * linker's words. */
+    int (*link)(void *context, const char *const *objects, uint32_t count, const char *output,
+                struct vta_error *error);
+    void *context;
+};
+
+struct worker {
+    struct worker_options options;
+    struct worker_host host;
+    const struct module_loader *loader;
+    char *scratch; /* absolute path of the folder; owned */
+    struct vta_board *board;
+    struct vta_runtime *runtime; /* made at first use of the device */
+    struct vta_control control;  /* of the run in progress */
+    uint64_t cpu_bytes;          /* in use, of max_cpu_bytes */
+};
+
+int worker_open(struct worker *worker, const struct worker_options *options,
+                const struct worker_host *host, const struct module_loader *loader,
+                const char *scratch, struct vta_error *error);
+void worker_close(struct worker *worker);
+
+/* Reconfigure frees the runtime with the board; this makes it (again). NULL with *error. */
+struct vta_runtime *worker_runtime(struct worker *worker, struct vta_error *error);
+
+/* The worker of this process, for machine code; set by worker_open. */
+struct worker *worker_current(void);
+
+void worker_log(struct worker *worker, int level, const char *format, ...) VTA_PRINTF(3, 4);
+
+#endif
