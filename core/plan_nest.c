@@ -156,24 +156,45 @@ int vta_gemm_shape_make(struct vta_gemm_shape *shape, const struct vta_nest_insn
 
 /* ---- ALU ----------------------------------------------------------------------------------- */
 
-/* Whether [dst, dst + tiles) may be computed as one run from [src, …): a run reads a tile before or
- * after it is written unlike single steps only where the two ranges overlap without being equal. */
-static bool may_join(uint32_t dst, uint32_t src, uint64_t tiles, bool reads_src)
+/* How many tiles dst lies beyond src, at least and at most, over all iterations of these loops. */
+struct distance {
+    int64_t least, most;
+};
+
+static struct distance distance_of(const struct vta_alu_run *run, const struct vta_plan_loop *loops,
+                                   uint32_t count)
 {
-    if (!reads_src || dst == src)
-        return true;
-    uint32_t distance = dst > src ? dst - src : src - dst;
-    return distance >= tiles;
+    struct distance distance = { (int64_t)run->dst - run->src, (int64_t)run->dst - run->src };
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t moves = ((int64_t)loops[i].dst - loops[i].src) * ((int64_t)loops[i].extent - 1);
+        if (moves < 0)
+            distance.least += moves;
+        else
+            distance.most += moves;
+    }
+    return distance;
 }
 
-/* Whether a single run repeated by a loop continues itself; if so it grows. */
-static bool join_loop(struct vta_alu_run *run, const struct vta_plan_loop *loop, bool reads_src)
+/* Whether `tiles` steps may be one run at every distance: a run reads a tile before or after it is
+ * written unlike single steps only where the two ranges overlap without being equal. */
+static bool may_join(struct distance distance, uint64_t tiles, bool reads_src)
 {
+    return !reads_src || (distance.least == 0 && distance.most == 0) ||
+           distance.least >= (int64_t)tiles || distance.most <= -(int64_t)tiles;
+}
+
+/* Whether the only run, repeated by the innermost loop, continues itself; if so it grows. */
+static bool join_loop(struct vta_alu_shape *shape, bool reads_src)
+{
+    struct vta_alu_run *run = &shape->runs[0];
+    const uint32_t others = shape->outer_count - 1;
+    const struct vta_plan_loop *loop = &shape->outer[others];
     uint64_t tiles = (uint64_t)run->tiles * loop->extent;
     if (loop->dst != run->tiles || (reads_src && loop->src != run->tiles) ||
-        !may_join(run->dst, run->src, tiles, reads_src))
+        !may_join(distance_of(run, shape->outer, others), tiles, reads_src))
         return false;
     run->tiles = (uint32_t)tiles;
+    shape->outer_count--;
     return true;
 }
 
@@ -182,6 +203,7 @@ int vta_alu_shape_make(struct vta_alu_shape *shape, const struct vta_nest_insn *
 {
     const uint32_t count = nest->uop_end - nest->uop_begin;
     struct vta_alu_run *run = NULL;
+    struct distance distance = { 0 };
 
     memset(shape, 0, sizeof(*shape));
     shape->outer_count = loops_of(nest, shape->outer);
@@ -192,15 +214,15 @@ int vta_alu_shape_make(struct vta_alu_shape *shape, const struct vta_nest_insn *
         const struct vta_uop *uop = &uops[i];
         if (run != NULL && uop->dst == run->dst + run->tiles &&
             (!reads_src || uop->src == run->src + run->tiles) &&
-            may_join(run->dst, run->src, (uint64_t)run->tiles + 1, reads_src)) {
+            may_join(distance, (uint64_t)run->tiles + 1, reads_src)) {
             run->tiles++;
             continue;
         }
         run = &shape->runs[shape->run_count++];
         *run = (struct vta_alu_run){ .dst = uop->dst, .src = uop->src, .tiles = 1 };
+        distance = distance_of(run, shape->outer, shape->outer_count);
     }
-    while (shape->run_count == 1 && shape->outer_count > 0 &&
-           join_loop(run, &shape->outer[shape->outer_count - 1], reads_src))
-        shape->outer_count--;
+    while (shape->run_count == 1 && shape->outer_count > 0 && join_loop(shape, reads_src))
+        ;
     return 0;
 }

@@ -103,6 +103,36 @@ Test(plan, does_not_join_steps_that_read_what_earlier_ones_wrote)
     vta_alu_shape_clear(&shape);
 }
 
+Test(plan, joins_steps_only_where_no_iteration_brings_them_to_what_they_write)
+{
+    const struct vta_uop apart[] = { { 10, 0, 0 }, { 11, 1, 0 } },
+                         same[] = { { 0, 0, 0 }, { 1, 1, 0 } };
+    struct vta_alu_shape shape = alu_shape(
+        (struct vta_nest_insn){ .uop_end = 2, .iter_out = 2, .iter_in = 1, .src_factor_out = 9 },
+        apart, true);
+    cr_expect_eq(shape.run_count, 2, "the second iteration takes 9 and 10 into 10 and 11");
+    vta_alu_shape_clear(&shape);
+    shape = alu_shape(
+        (struct vta_nest_insn){ .uop_end = 2, .iter_out = 3, .iter_in = 1, .src_factor_out = 4 },
+        apart, true);
+    cr_expect_eq(shape.run_count, 1, "8 and 9 are the last that it takes");
+    vta_alu_shape_clear(&shape);
+    shape = alu_shape(
+        (struct vta_nest_insn){ .uop_end = 2, .iter_out = 1, .iter_in = 2, .dst_factor_in = 1 },
+        same, true);
+    cr_expect_eq(shape.run_count, 2, "the second iteration takes 0 and 1 into 1 and 2");
+    vta_alu_shape_clear(&shape);
+    shape = alu_shape((struct vta_nest_insn){ .uop_end = 1,
+                                              .iter_out = 2,
+                                              .iter_in = 10,
+                                              .dst_factor_in = 1,
+                                              .src_factor_out = 1,
+                                              .src_factor_in = 1 },
+                      apart, true);
+    cr_expect(shape.runs[0].tiles == 1 && shape.outer_count == 2, "10 is read as it has become");
+    vta_alu_shape_clear(&shape);
+}
+
 Test(plan, gives_equal_nests_one_shape_until_their_micro_ops_change)
 {
     struct kit kit;

@@ -52,6 +52,30 @@ static uint32_t small_index(struct rng *rng, uint32_t depth)
     return rng_between(rng, 0, depth - 1) >> rng_between(rng, 0, 6);
 }
 
+/* A third lie anywhere, sources often close to their accumulator; the others are the next entries
+ * after the micro-op before. */
+static void random_uops(struct rng *rng, const struct vta_hw *hw, const struct vta_layout *layout,
+                        uint8_t *to)
+{
+    const uint32_t dst_depth = hw->depth[VTA_MEM_ACC], wgt_depth = hw->depth[VTA_MEM_WGT];
+    const uint32_t src_depth =
+        hw->depth[VTA_MEM_INP] < dst_depth ? hw->depth[VTA_MEM_INP] : dst_depth;
+    struct vta_uop uop = { 0 };
+    for (uint32_t i = 0; i < RANDOM_DRAM_UOPS; i++) {
+        if (i == 0 || rng_one_in(rng, 3) || uop.dst + 1 >= dst_depth || uop.src + 1 >= src_depth) {
+            uop = (struct vta_uop){ small_index(rng, dst_depth), small_index(rng, src_depth),
+                                    small_index(rng, wgt_depth) };
+            if (rng_one_in(rng, 2))
+                uop.src = (uop.dst + rng_between(rng, 0, 3)) % src_depth;
+        } else {
+            uop = (struct vta_uop){ uop.dst + 1, uop.src + 1, small_index(rng, wgt_depth) };
+        }
+        uint32_t word;
+        vta_uop_encode(&uop, layout, &word, NULL);
+        memcpy(to + 4 * i, &word, sizeof(word));
+    }
+}
+
 void random_dram(struct rng *rng, const struct vta_hw *hw, uint8_t *dram)
 {
     static const uint8_t extremes[] = { 0x80, 0x7f, 0xff, 0x00 };
@@ -64,15 +88,7 @@ void random_dram(struct rng *rng, const struct vta_hw *hw, uint8_t *dram)
         if (extreme)
             memset(dram + i, extremes[word & 3], sizeof(word));
     }
-    for (uint32_t i = 0; i < RANDOM_DRAM_UOPS; i++) {
-        uint32_t source = hw->depth[VTA_MEM_INP] < hw->depth[VTA_MEM_ACC] ? hw->depth[VTA_MEM_INP]
-                                                                          : hw->depth[VTA_MEM_ACC];
-        struct vta_uop uop = { small_index(rng, hw->depth[VTA_MEM_ACC]), small_index(rng, source),
-                               small_index(rng, hw->depth[VTA_MEM_WGT]) };
-        uint32_t word;
-        vta_uop_encode(&uop, &layout, &word, NULL);
-        memcpy(dram + RANDOM_DRAM_BEGIN + 4 * i, &word, sizeof(word));
-    }
+    random_uops(rng, hw, &layout, dram + RANDOM_DRAM_BEGIN);
 }
 
 /* ---- Streams ------------------------------------------------------------------------------- */
@@ -175,6 +191,19 @@ static void make_store(struct maker *m)
     insn.mem.memory = VTA_MEM_OUT;
     shape_rows(m, &insn.mem, m->hw->depth[VTA_MEM_OUT], m->hw->dram_elem_bytes[VTA_MEM_OUT],
                RANDOM_DRAM_BEGIN + 4 * RANDOM_DRAM_UOPS, RANDOM_DRAM_BYTES);
+    emit_ordered(m, &insn);
+}
+
+/* All of OUT, to the end of the data: what no other store shows. */
+static void store_everything(struct maker *m)
+{
+    const uint32_t depth = m->hw->depth[VTA_MEM_OUT];
+    const uint32_t elem = m->hw->dram_elem_bytes[VTA_MEM_OUT];
+    struct vta_insn insn = { .opcode = VTA_OP_STORE };
+    insn.mem.memory = VTA_MEM_OUT;
+    insn.mem.y_size = 1;
+    insn.mem.x_size = depth <= UINT16_MAX ? depth : UINT16_MAX;
+    insn.mem.dram_base = RANDOM_DRAM_BYTES / elem - insn.mem.x_size;
     emit_ordered(m, &insn);
 }
 
@@ -287,7 +316,7 @@ uint8_t *random_stream(struct rng *rng, const struct vta_hw *hw, const uint8_t *
 
     vta_layout_make(&m.layout, hw, NULL);
     m.uops = calloc(hw->depth[VTA_MEM_UOP], sizeof(*m.uops));
-    m.bytes = malloc((size_t)(8 * INSNS_MAX + 8 + before.store_to_compute) * VTA_INSN_BYTES);
+    m.bytes = malloc((size_t)(8 * INSNS_MAX + 9 + before.store_to_compute) * VTA_INSN_BYTES);
     for (uint32_t i = 0; i < length; i++) {
         switch (rng_between(rng, 0, 7)) {
         case 0:
@@ -305,6 +334,7 @@ uint8_t *random_stream(struct rng *rng, const struct vta_hw *hw, const uint8_t *
             make_nest(&m);
         }
     }
+    store_everything(&m);
     make_end(&m);
     free(m.uops);
     *count = m.count;
