@@ -27,6 +27,10 @@ const char *vta_handle_kind_name(enum vta_handle_kind kind)
         return "function";
     case VTA_HANDLE_UPLOAD:
         return "upload";
+    case VTA_HANDLE_DATA:
+        return "data";
+    case VTA_HANDLE_TENSOR:
+        return "tensor";
     }
     return "unknown";
 }

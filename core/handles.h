@@ -18,7 +18,9 @@ enum vta_handle_kind {
     VTA_HANDLE_BUFFER = 1,
     VTA_HANDLE_MODULE = 2,
     VTA_HANDLE_FUNCTION = 3,
-    VTA_HANDLE_UPLOAD = 4
+    VTA_HANDLE_UPLOAD = 4,
+    VTA_HANDLE_DATA = 5,
+    VTA_HANDLE_TENSOR = 6
 };
 
 /* "buffer", "module", … */
