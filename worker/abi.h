@@ -7,39 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Type codes of arguments and results, in memory and on the wire. */
-enum tvm_code {
-    TVM_INT = 0,
-    TVM_UINT = 1,
-    TVM_FLOAT = 2,
-    TVM_OPAQUE = 3,
-    TVM_NULL = 4,
-    TVM_DTYPE = 5,
-    TVM_DEVICE = 6,
-    TVM_TENSOR = 7, /* a DLTensor */
-    TVM_OBJECT = 8,
-    TVM_MODULE = 9,
-    TVM_FUNCTION = 10,
-    TVM_STRING = 11,
-    TVM_BYTES = 12,
-    TVM_NDARRAY = 13, /* a tensor that the receiver owns */
-    TVM_BOOL = 15
-};
-
-enum tvm_device_type {
-    TVM_CPU = 1,
-    TVM_EXT_DEV = 12
-};
-
-struct tvm_device {
-    int32_t type, id;
-};
-
-struct tvm_dtype {
-    uint8_t code; /* 0 int, 1 uint, 2 float, 4 bfloat */
-    uint8_t bits;
-    uint16_t lanes;
-};
+#include "proto/tvm.h" /* type codes, devices, dtypes */
 
 struct tvm_tensor {
     void *data;
@@ -71,5 +39,8 @@ _Static_assert(sizeof(struct tvm_tensor) == 48, "a DLTensor is 48 bytes");
 /* A compiled kernel: 0, or -1 with a message set by TVMAPISetLastError. */
 typedef int (*tvm_kernel)(union tvm_value *args, int32_t *codes, int count, union tvm_value *result,
                           int32_t *result_code, void *resource);
+
+/* Releases a tensor of TVMArrayAlloc (abi_tvm); 0. */
+int TVMArrayFree(struct tvm_tensor *tensor);
 
 #endif

@@ -26,6 +26,8 @@ struct result {
 };
 
 void result_clear(struct result *result); /* releases what it owns; becomes TVM_NULL */
+/* Copies a text into *result. */
+int result_string(struct result *result, const char *text, struct vta_error *error);
 
 struct function_ops {
     /* 0, or a negative VTA_E… code with *error, which becomes the client's exception. */
@@ -44,12 +46,23 @@ struct function {
 struct function *function_hold(struct function *function);
 void function_release(struct function *function); /* NULL is allowed */
 
-/* Checks for callees: "my.function takes 2 arguments, got 3"; "argument 1 of my.function is a
- * float, not a string". */
+/* A call from the wire or by an evaluator, not from machine code: the error that a kernel left in
+ * the runtime becomes the call's, after the function's name, whatever the kernel returned; the
+ * runtime's queue is clean afterwards. */
+int function_call(struct function *function, union tvm_value *args, const int32_t *codes, int count,
+                  struct result *result, struct vta_error *error);
+
+/* ---- For callees: "my.function takes 2 arguments, got 3"; "argument 1 of my.function is a float,
+ * not a string" ---------------------------------------------------------------------------- */
+
 int arguments_count(const struct function *function, int count, int least, int most,
                     struct vta_error *error);
 int arguments_code(const struct function *function, const int32_t *codes, int index,
                    enum tvm_code wanted, struct vta_error *error);
+/* An int, uint or bool from least to most. */
+int arguments_int(const struct function *function, const union tvm_value *args,
+                  const int32_t *codes, int index, int64_t least, int64_t most, int64_t *value,
+                  struct vta_error *error);
 
 /* The server's own functions by name (builtins.c); NULL: unknown. A reference is the caller's. */
 struct function *builtin_find(struct worker *worker, const char *name);
