@@ -220,11 +220,10 @@ int vta_board_run(struct vta_board *board, const struct vta_program *program,
     return rc;
 }
 
-int vta_board_run_stream(struct vta_board *board, const uint8_t *insns, uint32_t count,
-                         struct vta_control *control, struct vta_run_result *result,
-                         struct vta_error *error)
+/* What streams are verified with, and the cache of those that were; both at first use. */
+static int ready_for_streams(struct vta_board *board, struct vta_verify_options *options,
+                             struct vta_error *error)
 {
-    const struct vta_program *program;
     struct vta_dram *dram = vta_board_dram(board, error);
     if (dram == NULL)
         return VTA_ENOMEM;
@@ -232,12 +231,36 @@ int vta_board_run_stream(struct vta_board *board, const uint8_t *insns, uint32_t
         board->streams = vta_stream_cache_new(KEPT_STREAMS, KEPT_SIZE);
     if (board->streams == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory to keep streams");
-    const struct vta_verify_options options = { .before = board->tokens,
-                                                .max_work = board->options.max_work,
-                                                .reader = vta_dram_reader_fn,
-                                                .context = dram };
-    int rc = vta_stream_cache_get(board->streams, &board->options.hw, insns, count, &options,
+    *options = (struct vta_verify_options){ .before = board->tokens,
+                                            .max_work = board->options.max_work,
+                                            .reader = vta_dram_reader_fn,
+                                            .context = dram };
+    return 0;
+}
+
+int vta_board_run_stream(struct vta_board *board, const uint8_t *insns, uint32_t count,
+                         struct vta_control *control, struct vta_run_result *result,
+                         struct vta_error *error)
+{
+    const struct vta_program *program = NULL;
+    struct vta_verify_options options;
+    int rc = ready_for_streams(board, &options, error);
+    if (rc == 0)
+        rc = vta_stream_cache_get(board->streams, &board->options.hw, insns, count, &options,
                                   &program, error);
+    return rc != 0 ? rc : vta_board_run(board, program, NULL, 0, control, result, error);
+}
+
+int vta_board_run_decoded(struct vta_board *board, const struct vta_decoded *decoded,
+                          struct vta_control *control, struct vta_run_result *result,
+                          struct vta_error *error)
+{
+    const struct vta_program *program = NULL;
+    struct vta_verify_options options;
+    int rc = ready_for_streams(board, &options, error);
+    if (rc == 0)
+        rc = vta_stream_cache_get_decoded(board->streams, &board->options.hw, decoded, &options,
+                                          &program, error);
     return rc != 0 ? rc : vta_board_run(board, program, NULL, 0, control, result, error);
 }
 

@@ -60,6 +60,11 @@ int vta_board_run_stream(struct vta_board *board, const uint8_t *insns, uint32_t
                          struct vta_control *control, struct vta_run_result *result,
                          struct vta_error *error);
 
+/* The same for a stream that a recorder holds. */
+int vta_board_run_decoded(struct vta_board *board, const struct vta_decoded *decoded,
+                          struct vta_control *control, struct vta_run_result *result,
+                          struct vta_error *error);
+
 /* Token counts that the next program starts with. */
 struct vta_tokens vta_board_tokens(const struct vta_board *board);
 void vta_board_set_tokens(struct vta_board *board, struct vta_tokens tokens);

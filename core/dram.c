@@ -279,6 +279,22 @@ int vta_dram_lookup(const struct vta_dram *dram, vta_handle handle, uint64_t *nb
     return 0;
 }
 
+bool vta_dram_next(const struct vta_dram *dram, uint64_t address, vta_handle *handle,
+                   uint64_t *begin, uint64_t *nbytes)
+{
+    uint32_t index = upper_bound(dram, address / VTA_DRAM_PAGE);
+    if (index > 0) {
+        const struct allocation *before = dram->ranges[index - 1].allocation;
+        index -= address < bytes_of(before->page) + before->nbytes;
+    }
+    if (index == dram->count)
+        return false;
+    *handle = dram->ranges[index].handle;
+    *begin = bytes_of(dram->ranges[index].page);
+    *nbytes = dram->ranges[index].allocation->nbytes;
+    return true;
+}
+
 int vta_dram_span(struct vta_dram *dram, vta_handle handle, uint64_t offset, uint64_t nbytes,
                   uint8_t **bytes, struct vta_error *error)
 {

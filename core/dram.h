@@ -33,6 +33,11 @@ int vta_dram_free(struct vta_dram *dram, vta_handle handle, struct vta_error *er
 int vta_dram_lookup(const struct vta_dram *dram, vta_handle handle, uint64_t *nbytes,
                     uint32_t *address, struct vta_error *error);
 
+/* The first live allocation that ends after `address`: the one that holds it, if one does. False
+ * where none does. So that a loop that goes on at the end of each meets them all. */
+bool vta_dram_next(const struct vta_dram *dram, uint64_t address, vta_handle *handle,
+                   uint64_t *begin, uint64_t *nbytes);
+
 /* Host memory of [offset, offset + nbytes) of an allocation; VTA_EHANDLE, VTA_ERANGE.
  * Valid until the allocation is freed. */
 int vta_dram_span(struct vta_dram *dram, vta_handle handle, uint64_t offset, uint64_t nbytes,

@@ -375,6 +375,56 @@ bool vta_program_uops_unchanged(const struct vta_program *program, vta_dram_read
     return true;
 }
 
+/* ---- From a recorder ----------------------------------------------------------------------- */
+
+/* memcpy and memcmp want pointers even for nothing. */
+static void copy(void *to, const void *from, size_t nbytes)
+{
+    if (nbytes != 0)
+        memcpy(to, from, nbytes);
+}
+
+static bool same(const void *a, const void *b, size_t nbytes)
+{
+    return nbytes == 0 || memcmp(a, b, nbytes) == 0;
+}
+
+int vta_program_from_decoded(struct vta_program **result, const struct vta_hw *hw,
+                             const struct vta_decoded *decoded, struct vta_error *error)
+{
+    struct vta_program *program = program_new(hw, "stream", decoded->count);
+    int rc = 0;
+    if (program == NULL)
+        return no_memory(error);
+    copy(program->insns, decoded->insns, decoded->count * sizeof(*program->insns));
+    copy(program->bases, decoded->bases, decoded->count * sizeof(*program->bases));
+    for (uint32_t i = 0; rc == 0 && i < program->count; i++) {
+        bool uops = loads_uops(&program->insns[i]) && moves_data(&program->insns[i]);
+        if (program->bases[i] != (uops ? VTA_BASE_UOPS : VTA_BASE_ABSOLUTE))
+            rc = vta_program_error(program, i, VTA_EFORMAT, error, "base %u is not what a %s has",
+                                   program->bases[i], uops ? "load of micro-ops" : "stream");
+    }
+    program->uops = malloc(((size_t)decoded->uop_count + 1) * sizeof(*program->uops));
+    if (rc == 0 && program->uops == NULL)
+        rc = no_memory(error);
+    if (rc != 0) {
+        vta_program_free(program);
+        return rc;
+    }
+    copy(program->uops, decoded->uops, decoded->uop_count * sizeof(*program->uops));
+    program->uop_count = decoded->uop_count;
+    *result = program;
+    return 0;
+}
+
+bool vta_program_is_decoded(const struct vta_program *program, const struct vta_decoded *decoded)
+{
+    return program->count == decoded->count && program->uop_count == decoded->uop_count &&
+           same(program->insns, decoded->insns, decoded->count * sizeof(*decoded->insns)) &&
+           same(program->bases, decoded->bases, decoded->count * sizeof(*decoded->bases)) &&
+           same(program->uops, decoded->uops, decoded->uop_count * sizeof(*decoded->uops));
+}
+
 /* ---- Printing ------------------------------------------------------------------------------ */
 
 void vta_program_print(const struct vta_program *program, void (*line)(void *, const char *),

@@ -77,6 +77,23 @@ int vta_program_from_stream(struct vta_program **program, const struct vta_hw *h
                             const uint8_t *insns, uint32_t count, vta_dram_reader reader,
                             void *context, struct vta_error *error);
 
+/* A stream as a recorder holds it: decoded, its micro-ops beside it. */
+struct vta_decoded {
+    const struct vta_insn *insns;
+    const uint32_t *bases; /* VTA_BASE_UOPS for loads of micro-ops, else VTA_BASE_ABSOLUTE */
+    uint32_t count;
+    const struct vta_uop *uops;
+    uint32_t uop_count;
+};
+
+/* From such a stream: absolute addresses for data, micro-ops from those given. All of it is
+ * copied. VTA_EFORMAT where a base is neither of the two. */
+int vta_program_from_decoded(struct vta_program **program, const struct vta_hw *hw,
+                             const struct vta_decoded *decoded, struct vta_error *error);
+
+/* Whether a program was made from the very same stream. */
+bool vta_program_is_decoded(const struct vta_program *program, const struct vta_decoded *decoded);
+
 /* Whether the micro-ops that a stream's program copied are still what DRAM holds. */
 bool vta_program_uops_unchanged(const struct vta_program *program, vta_dram_reader reader,
                                 void *context);

@@ -7,8 +7,8 @@
 
 struct entry {
     struct vta_program *program; /* NULL: free */
-    uint8_t *insns;              /* the bytes it was made from */
-    uint64_t hash;               /* of those bytes */
+    uint8_t *insns;              /* the bytes it was made from; NULL: a recorder's stream */
+    uint64_t hash;               /* of those bytes, or 0 */
     uint64_t used;               /* the cache's clock at its last use */
 };
 
@@ -70,16 +70,35 @@ static uint64_t hash_of(const uint8_t *bytes, size_t nbytes)
     return hash;
 }
 
-static bool serves(const struct entry *entry, uint64_t hash, const struct vta_hw *hw,
-                   const uint8_t *insns, uint32_t count, const struct vta_verify_options *options)
+/* What is asked for: bytes and their hash, or what a recorder holds. */
+struct wanted {
+    const struct vta_hw *hw;
+    const struct vta_verify_options *options;
+    const uint8_t *insns;
+    uint32_t count;
+    uint64_t hash;
+    const struct vta_decoded *decoded; /* NULL: bytes */
+};
+
+/* Whether the entry was made from these bytes, or this recorder's stream. */
+static bool made_from(const struct entry *entry, const struct wanted *wanted)
+{
+    const struct vta_program *program = entry->program;
+    if (wanted->decoded != NULL)
+        return entry->insns == NULL && vta_program_is_decoded(program, wanted->decoded);
+    return entry->insns != NULL && entry->hash == wanted->hash && program->count == wanted->count &&
+           memcmp(entry->insns, wanted->insns, (size_t)wanted->count * VTA_INSN_BYTES) == 0 &&
+           vta_program_uops_unchanged(program, wanted->options->reader, wanted->options->context);
+}
+
+static bool serves(const struct entry *entry, const struct wanted *wanted)
 {
     struct vta_program *program = entry->program;
-    return program != NULL && entry->hash == hash && program->count == count &&
-           vta_hw_equal(&program->hw, hw) &&
+    const struct vta_verify_options *options = wanted->options;
+    return program != NULL &&
            memcmp(&program->before, &options->before, sizeof(options->before)) == 0 &&
-           memcmp(entry->insns, insns, (size_t)count * VTA_INSN_BYTES) == 0 &&
+           vta_hw_equal(&program->hw, wanted->hw) && made_from(entry, wanted) &&
            (options->max_work == 0 || program->work <= options->max_work) &&
-           vta_program_uops_unchanged(program, options->reader, options->context) &&
            vta_verify_addresses(program, options, NULL) == 0;
 }
 
@@ -103,53 +122,94 @@ static struct entry *make_room(struct vta_stream_cache *cache, uint64_t size)
     }
 }
 
-static int keep(struct vta_stream_cache *cache, struct vta_program *program, const uint8_t *insns,
-                uint64_t hash, struct vta_error *error)
+/* The bytes of a raw stream stay beside its program. */
+static int copy_bytes(const struct wanted *wanted, uint8_t **bytes, struct vta_error *error)
 {
-    struct entry *entry = make_room(cache, size_of(program));
-    entry->insns = malloc((size_t)program->count * VTA_INSN_BYTES + 1);
-    if (entry->insns == NULL)
+    *bytes = NULL;
+    if (wanted->decoded != NULL)
+        return 0;
+    *bytes = malloc((size_t)wanted->count * VTA_INSN_BYTES + 1);
+    if (*bytes == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory to keep a stream");
-    memcpy(entry->insns, insns, (size_t)program->count * VTA_INSN_BYTES);
-    entry->program = program;
-    entry->hash = hash;
-    entry->used = cache->clock;
+    memcpy(*bytes, wanted->insns, (size_t)wanted->count * VTA_INSN_BYTES);
+    return 0;
+}
+
+static int keep(struct vta_stream_cache *cache, struct vta_program *program,
+                const struct wanted *wanted, struct vta_error *error)
+{
+    uint8_t *bytes;
+    int rc = copy_bytes(wanted, &bytes, error);
+    if (rc != 0)
+        return rc;
+    struct entry *entry = make_room(cache, size_of(program));
+    *entry = (struct entry){
+        .program = program, .insns = bytes, .hash = wanted->hash, .used = cache->clock
+    };
     cache->kept += size_of(program);
     cache->stats.programs++;
     return 0;
 }
 
-int vta_stream_cache_get(struct vta_stream_cache *cache, const struct vta_hw *hw,
-                         const uint8_t *insns, uint32_t count,
-                         const struct vta_verify_options *options,
-                         const struct vta_program **result, struct vta_error *error)
+static const struct vta_program *find(struct vta_stream_cache *cache, const struct wanted *wanted)
 {
-    const uint64_t hash = hash_of(insns, (size_t)count * VTA_INSN_BYTES);
-    struct vta_program *program = NULL;
-
     cache->clock++;
     for (uint32_t i = 0; i < cache->entry_count; i++) {
         struct entry *entry = &cache->entries[i];
-        if (serves(entry, hash, hw, insns, count, options)) {
+        if (serves(entry, wanted)) {
             entry->used = cache->clock;
             cache->stats.hits++;
-            *result = entry->program;
-            return 0;
+            return entry->program;
         }
     }
     cache->stats.misses++;
-    int rc = vta_program_from_stream(&program, hw, insns, count, options->reader, options->context,
-                                     error);
+    return NULL;
+}
+
+static int get(struct vta_stream_cache *cache, const struct wanted *wanted,
+               const struct vta_program **result, struct vta_error *error)
+{
+    struct vta_program *program = NULL;
+    *result = find(cache, wanted);
+    if (*result != NULL)
+        return 0;
+    int rc =
+        wanted->decoded != NULL
+            ? vta_program_from_decoded(&program, wanted->hw, wanted->decoded, error)
+            : vta_program_from_stream(&program, wanted->hw, wanted->insns, wanted->count,
+                                      wanted->options->reader, wanted->options->context, error);
     if (rc == 0)
-        rc = vta_verify(program, options, error);
+        rc = vta_verify(program, wanted->options, error);
     if (rc == 0)
-        rc = keep(cache, program, insns, hash, error);
+        rc = keep(cache, program, wanted, error);
     if (rc != 0) {
         vta_program_free(program);
         return rc;
     }
     *result = program;
     return 0;
+}
+
+int vta_stream_cache_get(struct vta_stream_cache *cache, const struct vta_hw *hw,
+                         const uint8_t *insns, uint32_t count,
+                         const struct vta_verify_options *options,
+                         const struct vta_program **program, struct vta_error *error)
+{
+    const struct wanted wanted = { .hw = hw,
+                                   .options = options,
+                                   .insns = insns,
+                                   .count = count,
+                                   .hash = hash_of(insns, (size_t)count * VTA_INSN_BYTES) };
+    return get(cache, &wanted, program, error);
+}
+
+int vta_stream_cache_get_decoded(struct vta_stream_cache *cache, const struct vta_hw *hw,
+                                 const struct vta_decoded *decoded,
+                                 const struct vta_verify_options *options,
+                                 const struct vta_program **program, struct vta_error *error)
+{
+    const struct wanted wanted = { .hw = hw, .options = options, .decoded = decoded };
+    return get(cache, &wanted, program, error);
 }
 
 void vta_stream_cache_stats(const struct vta_stream_cache *cache,

@@ -1,7 +1,8 @@
 /* stream_cache.h: programs made from raw streams, kept by content.
  *
  * A runtime that builds a stream for every call builds the same one again and again. What is kept
- * is found by the instructions' bytes; it serves where the micro-ops in DRAM and the token counts
+ * is found by the instructions' bytes (or, where a recorder holds them decoded, by the
+ * instructions); it serves where the micro-ops in DRAM and the token counts
  * are the same too, and its addresses are still inside allocations.
  */
 #ifndef VTA_CORE_STREAM_CACHE_H
@@ -22,6 +23,12 @@ int vta_stream_cache_get(struct vta_stream_cache *cache, const struct vta_hw *hw
                          const uint8_t *insns, uint32_t count,
                          const struct vta_verify_options *options,
                          const struct vta_program **program, struct vta_error *error);
+
+/* The same for a stream that a recorder holds; a program comes from one or the other. */
+int vta_stream_cache_get_decoded(struct vta_stream_cache *cache, const struct vta_hw *hw,
+                                 const struct vta_decoded *decoded,
+                                 const struct vta_verify_options *options,
+                                 const struct vta_program **program, struct vta_error *error);
 
 struct vta_stream_cache_stats {
     uint64_t hits, misses;

@@ -312,3 +312,35 @@ Test(dram, agrees_with_a_map_of_its_pages)
     }
     vta_dram_close(dram);
 }
+
+Test(dram, walks_allocations_by_address)
+{
+    struct vta_dram *dram = open_dram(32 * PAGE, GIB);
+    vta_handle handle, a, b;
+    uint64_t begin, nbytes;
+    cr_expect(!vta_dram_next(dram, 0, &handle, &begin, &nbytes));
+    cr_assert_eq(vta_dram_alloc_at(dram, 2 * PAGE, PAGE + 1, &a, &error), 0);
+    cr_assert_eq(vta_dram_alloc_at(dram, 4 * PAGE, 10, &b, &error), 0);
+    const struct {
+        uint64_t address;
+        vta_handle want; /* 0: none */
+    } rows[] = { { 0, a },
+                 { 2 * PAGE - 1, a },
+                 { 2 * PAGE, a },
+                 { 3 * PAGE, a },
+                 { 3 * PAGE + 1, b },
+                 { 4 * PAGE + 9, b },
+                 { 4 * PAGE + 10, 0 },
+                 { 31 * PAGE, 0 },
+                 { UINT64_MAX, 0 } };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bool found = vta_dram_next(dram, rows[i].address, &handle, &begin, &nbytes);
+        cr_assert_eq(found, rows[i].want != 0, "row %zu", i);
+        if (!found)
+            continue;
+        cr_expect_eq(handle, rows[i].want, "row %zu", i);
+        cr_expect_eq(begin, address_of(dram, handle));
+        cr_expect_eq(nbytes, handle == a ? PAGE + 1 : 10);
+    }
+    vta_dram_close(dram);
+}

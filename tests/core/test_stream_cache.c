@@ -182,3 +182,38 @@ Test(stream_cache, keeps_nothing_that_was_refused)
     cr_expect_eq(stats_of(&scene).programs, 0u);
     close_scene(&scene);
 }
+
+Test(stream_cache, keeps_what_a_recorder_holds_beside_raw_streams)
+{
+    struct scene scene;
+    open_scene(&scene, 4, 100);
+    struct vta_insn insns[3];
+    uint32_t bases[3] = { VTA_BASE_UOPS, VTA_BASE_ABSOLUTE, VTA_BASE_ABSOLUTE };
+    struct vta_uop uops[2] = { { 1, 2, 3 }, { 4, 5, 6 } };
+    for (uint32_t i = 0; i < 3; i++)
+        vta_insn_decode(&insns[i], &scene.layout, scene.bytes + i * VTA_INSN_BYTES);
+    insns[0].mem.dram_base = 0;
+    const struct vta_decoded decoded = {
+        .insns = insns, .bases = bases, .count = 3, .uops = uops, .uop_count = 2
+    };
+    const struct vta_program *raw = get(&scene), *first = NULL, *again = NULL;
+    cr_assert_eq(vta_stream_cache_get_decoded(scene.cache, &scene.hw, &decoded, &scene.options,
+                                              &first, &error),
+                 0, "%s", error.message);
+    vta_stream_cache_get_decoded(scene.cache, &scene.hw, &decoded, &scene.options, &again, &error);
+    cr_expect_eq(again, first);
+    cr_expect_eq(get(&scene), raw);
+    uops[1].src++;
+    vta_stream_cache_get_decoded(scene.cache, &scene.hw, &decoded, &scene.options, &again, &error);
+    cr_expect_neq(again, first, "other micro-ops");
+    cr_expect_eq(again->uops[1].src, 6u);
+    insns[1].mem.sram_base++;
+    vta_stream_cache_get_decoded(scene.cache, &scene.hw, &decoded, &scene.options, &again, &error);
+    cr_expect_eq(again->insns[1].mem.sram_base, 1u);
+    cr_expect_eq(stats_of(&scene).programs, 4u);
+    bases[1] = 0; /* a parameter, which streams do not have */
+    cr_expect_eq(vta_stream_cache_get_decoded(scene.cache, &scene.hw, &decoded, &scene.options,
+                                              &again, &error),
+                 VTA_EFORMAT);
+    close_scene(&scene);
+}
