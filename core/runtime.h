@@ -44,7 +44,7 @@ struct vta_runtime_options {
 
 void vta_runtime_options_default(struct vta_runtime_options *options);
 
-/* board must outlive it. */
+/* board must outlive it, and its DRAM is the runtime's: nobody else allocates there. */
 int vta_runtime_new(struct vta_runtime **runtime, struct vta_board *board,
                     const struct vta_runtime_options *options, struct vta_error *error);
 void vta_runtime_free(struct vta_runtime *runtime); /* NULL is allowed; the buffers go, too */
@@ -53,6 +53,10 @@ void vta_runtime_free(struct vta_runtime *runtime); /* NULL is allowed; the buff
 bool vta_runtime_failed(const struct vta_runtime *runtime);
 /* 0, or the first failure's code with *error filled; the queue is clean afterwards. */
 int vta_runtime_take_error(struct vta_runtime *runtime, struct vta_error *error);
+/* A failure of something that is called beside these functions: sticks like one of theirs. */
+void vta_runtime_fail(struct vta_runtime *runtime, const struct vta_error *error);
+/* As after vta_runtime_new, but for the buffers: no error, stream, pending pops, kernels. */
+void vta_runtime_reset(struct vta_runtime *runtime);
 
 /* ---- Buffers ------------------------------------------------------------------------------- */
 
