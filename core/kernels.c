@@ -77,8 +77,10 @@ const struct vta_kernels *vta_kernels_choose(const struct vta_hw *hw)
 {
     const struct vta_kernels *named = forced;
     const char *name = getenv("VTA_KERNELS");
-    if (named == NULL && name != NULL)
+    if (named == NULL && name != NULL && name[0] != '\0') {
         named = find(name);
+        named = named != NULL ? named : &vta_kernels_portable; /* not a set of this build */
+    }
     for (size_t i = 0; i < SET_COUNT; i++) {
         if (named != NULL && sets[i] != named && sets[i] != &vta_kernels_portable)
             continue;

@@ -45,6 +45,22 @@ Test(kernels, named_set_serves_until_the_name_is_taken_back)
     cr_expect_str_eq(vta_kernels_choose(&hw)->name, "portable");
 }
 
+Test(kernels, portable_serves_where_the_environment_names_a_set_that_cannot)
+{
+    static const char *const names[] = { "vnni", "avx2", "neon", "something" };
+    struct vta_hw hw;
+    vta_hw_default(&hw);
+    for (size_t i = 0; i < 4; i++) {
+        bool can = vta_kernels_check(names[i], &error) == 0;
+        setenv("VTA_KERNELS", names[i], 1);
+        cr_expect_str_eq(vta_kernels_choose(&hw)->name, can ? names[i] : "portable");
+    }
+    unsetenv("VTA_KERNELS");
+    const struct vta_kernels *best = vta_kernels_choose(&hw);
+    setenv("VTA_KERNELS", "", 1);
+    cr_expect_eq(vta_kernels_choose(&hw), best, "an empty name names none");
+}
+
 Test(kernels, configuration_that_a_set_does_not_know_is_served_by_portable)
 {
     struct vta_hw hw;
