@@ -5,9 +5,27 @@
  */
 #include <immintrin.h>
 
+#include "alu.h"
 #include "kernels_pairs.h"
 
-#define LANES avx2
+/* vpsravd and vpsllvd take any unsigned amount: past the width the sign is left, or nothing. */
+static void shr_two(int32_t *dst, const int32_t *src, size_t count)
+{
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)(dst + i));
+        __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(src + i));
+        __m256i right = _mm256_srav_epi32(a, b);
+        __m256i left = _mm256_sllv_epi32(a, _mm256_sub_epi32(_mm256_setzero_si256(), b));
+        __m256i either = _mm256_blendv_epi8(right, left, _mm256_srai_epi32(b, 31));
+        _mm256_storeu_si256((__m256i *)(void *)(dst + i), either);
+    }
+    for (; i < count; i++)
+        dst[i] = vta_alu_shr(dst[i], src[i]);
+}
+
+#define LANES     avx2
+#define LANES_SHR shr_two
 #include "lanes.h"
 
 #define USES_SUMS 0

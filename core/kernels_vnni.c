@@ -8,7 +8,23 @@
 
 #include "kernels.h"
 
-#define LANES vnni
+/* vpsravd and vpsllvd take any unsigned amount: past the width the sign is left, or nothing. */
+static void shr_two(int32_t *dst, const int32_t *src, size_t count)
+{
+    const __m512i zero = _mm512_setzero_si512();
+    for (size_t i = 0; i < count; i += 16) {
+        __mmask16 there = count - i >= 16 ? 0xffff : (__mmask16)((1u << (count - i)) - 1);
+        __m512i a = _mm512_maskz_loadu_epi32(there, dst + i);
+        __m512i b = _mm512_maskz_loadu_epi32(there, src + i);
+        __m512i right = _mm512_srav_epi32(a, b);
+        __m512i either = _mm512_mask_sllv_epi32(right, _mm512_cmplt_epi32_mask(b, zero), a,
+                                                _mm512_sub_epi32(zero, b));
+        _mm512_mask_storeu_epi32(dst + i, there, either);
+    }
+}
+
+#define LANES     vnni
+#define LANES_SHR shr_two
 #include "lanes.h"
 
 #define USES_SUMS 1
