@@ -1,6 +1,7 @@
 /* deadline.c: the thread that watches the clock for a worker. */
 #include "deadline.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +26,15 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static struct timespec timespec_of(uint64_t moment)
+{
+    return (struct timespec){ .tv_sec = (time_t)(moment / 1000000000u),
+                              .tv_nsec = (long)(moment % 1000000000u) };
+}
+
 static void sleep_until(struct deadline *deadline, uint64_t moment)
 {
-    struct timespec at = { .tv_sec = (time_t)(moment / 1000000000u),
-                           .tv_nsec = (long)(moment % 1000000000u) };
+    struct timespec at = timespec_of(moment);
     deadline->sleeping = moment;
     if (moment == 0)
         pthread_cond_wait(&deadline->changed, &deadline->lock);
@@ -45,6 +51,7 @@ static void *watch(void *context)
         if (deadline->armed != 0 && now_ns() >= deadline->armed) {
             atomic_store(&deadline->control->stop, VTA_EDEADLINE);
             deadline->armed = 0;
+            pthread_cond_broadcast(&deadline->changed); /* to who pauses */
         }
         sleep_until(deadline, deadline->armed);
     }
@@ -114,4 +121,19 @@ bool deadline_disarm(struct deadline *deadline)
     deadline->armed = 0;
     pthread_mutex_unlock(&deadline->lock);
     return atomic_exchange(&deadline->control->stop, 0) == VTA_EDEADLINE;
+}
+
+void deadline_pause(struct deadline *deadline, uint32_t ms)
+{
+    uint64_t until = now_ns() + (uint64_t)ms * 1000000u;
+    struct timespec at = timespec_of(until);
+    if (deadline == NULL) {
+        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+            ;
+        return;
+    }
+    pthread_mutex_lock(&deadline->lock);
+    while (now_ns() < until && atomic_load(&deadline->control->stop) == 0)
+        pthread_cond_timedwait(&deadline->changed, &deadline->lock, &at);
+    pthread_mutex_unlock(&deadline->lock);
 }

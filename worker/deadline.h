@@ -20,4 +20,7 @@ void deadline_arm(struct deadline *deadline);
 /* Ends that; control->stop is 0 again. Returns whether time was up. */
 bool deadline_disarm(struct deadline *deadline);
 
+/* Waits for ms, or until the deadline is over. deadline may be NULL. */
+void deadline_pause(struct deadline *deadline, uint32_t ms);
+
 #endif

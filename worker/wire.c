@@ -1,0 +1,49 @@
+/* wire.c: a socket as a wire (session.h); blocking. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "session.h"
+
+static ssize_t read_socket(void *context, void *bytes, size_t nbytes)
+{
+    ssize_t n;
+    do
+        n = recv(*(const int *)context, bytes, nbytes, 0);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+/* Takes sent bytes off the front; returns how many pieces are done. */
+static int advance(struct iovec *pieces, int count, size_t sent)
+{
+    int done = 0;
+    while (done < count && sent >= pieces[done].iov_len) {
+        sent -= pieces[done].iov_len;
+        done++;
+    }
+    if (done < count) {
+        pieces[done].iov_base = (char *)pieces[done].iov_base + sent;
+        pieces[done].iov_len -= sent;
+    }
+    return done;
+}
+
+static int write_socket(void *context, struct iovec *pieces, int count)
+{
+    int done = 0;
+    while (done < count) {
+        struct msghdr message = { .msg_iov = pieces + done, .msg_iovlen = (size_t)(count - done) };
+        ssize_t n = sendmsg(*(const int *)context, &message, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        done += advance(pieces + done, count - done, (size_t)n);
+    }
+    return 0;
+}
+
+struct wire wire_socket(const int *fd)
+{
+    return (struct wire){ .read = read_socket, .write = write_socket, .context = (void *)fd };
+}
