@@ -28,7 +28,7 @@ enum vta_timing_wait {
     VTA_WAIT_STORE_COMPUTE = VTA_QUEUE_STORE_COMPUTE,
     VTA_WAIT_DEAL,   /* fetch has not dealt it an instruction */
     VTA_WAIT_SPACE,  /* it has executed, but a queue that it pushes to is full */
-    VTA_WAIT_MEMORY, /* its DMA has the next row ready, but another has the port */
+    VTA_WAIT_MEMORY, /* its DMA goes on slowly, because others use the port too */
     VTA_WAIT_COUNT
 };
 
@@ -37,9 +37,10 @@ const char *vta_timing_wait_name(enum vta_timing_wait wait);
 
 /* ---- Observing ----------------------------------------------------------------------------- */
 
-#define VTA_TIMING_NONE   UINT32_MAX       /* no instruction: the bit is not set */
-#define VTA_TIMING_BEFORE (UINT32_MAX - 1) /* the token was in the queue before the program began  \
-                                            */
+#define VTA_TIMING_NONE UINT32_MAX /* no instruction: the bit is not set */
+#define VTA_TIMING_BEFORE                                                                          \
+    (UINT32_MAX - 1) /* the token was in the queue before the program began                        \
+                      */
 
 /* One executed instruction. dealt ≤ head ≤ start ≤ end ≤ left.
  *
@@ -61,9 +62,9 @@ struct vta_timing_event {
     enum vta_queue waited_for;
 
     /* Use of the memory port: bytes 0 and both times `start` where it moves no data. */
-    uint64_t port_begin, port_end; /* its first byte's request, its last byte's arrival */
-    uint64_t port_busy;            /* cycles in which the port carried its bytes */
-    uint64_t port_wait;            /* cycles that its DMA stood behind others at the port */
+    uint64_t port_begin, port_end; /* its first request, its last byte */
+    uint64_t port_busy;            /* cycles in which the port carried its bytes, of these … */
+    uint64_t port_wait; /* … and cycles that it lost because others used the port too */
     uint64_t bytes, rows;
 };
 
@@ -114,14 +115,16 @@ struct vta_timing {
 };
 
 /* Replays a verified program. The profile's hardware need not be the program's: the program's own
- * configuration says how many bytes an element has. observer may be NULL.
+ * configuration says how many bytes an element has. observer may be NULL; stop too, else the replay
+ * ends soon with *stop once that is not 0, as a run does.
  *
  * Returns 0, VTA_ESTATE where the program has not been verified, VTA_EDEADLOCK where it would hang
  * because a queue of the board is too short for it (the verifier's queues have no end), or
  * VTA_ENOMEM. */
 int vta_timing_replay(struct vta_timing *timing, const struct vta_program *program,
                       const struct vta_timing_profile *profile,
-                      const struct vta_timing_observer *observer, struct vta_error *error);
+                      const struct vta_timing_observer *observer, const _Atomic int *stop,
+                      struct vta_error *error);
 
 /* The critical path in words: "compute-bound 81 %; 12 % waiting for load→compute; 7 % fetch".
  * Always terminated; returns the length it needed. */

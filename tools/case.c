@@ -1,6 +1,8 @@
 /* case.c: reads the folder of a recorded run (case.h). */
 #include "case.h"
 
+#include "core/verify.h"
+
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
@@ -175,6 +177,37 @@ static int read_insns(const cJSON *root, const char *folder, struct replay_case 
     return 0;
 }
 
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median of measured_s, and bitstream; a case need not have them. */
+static int read_measured(const cJSON *root, struct replay_case *rc, struct vta_error *error)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "measured_s"), *item;
+    const cJSON *bitstream = cJSON_GetObjectItemCaseSensitive(root, "bitstream");
+    double values[64];
+    size_t count = 0;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!cJSON_IsNumber(item) || !(item->valuedouble > 0) || count == 64)
+            return vta_error_set(error, VTA_EFORMAT,
+                                 "case.json: measured_s is not a list of up to 64 times");
+        values[count++] = item->valuedouble;
+    }
+    qsort(values, count, sizeof(*values), compare_doubles);
+    if (count > 0)
+        rc->measured_s = (values[(count - 1) / 2] + values[count / 2]) / 2;
+    if (cJSON_IsString(bitstream)) {
+        rc->bitstream = strdup(bitstream->valuestring);
+        if (rc->bitstream == NULL)
+            return vta_error_set(error, VTA_ENOMEM, "no memory for a case");
+    }
+    return 0;
+}
+
 int replay_case_read(struct replay_case *rc, const char *folder, struct vta_error *error)
 {
     struct vta_error unused;
@@ -204,6 +237,8 @@ int replay_case_read(struct replay_case *rc, const char *folder, struct vta_erro
         result = read_tokens(root, "tokens_before", &rc->before, error);
     if (result == 0)
         result = read_tokens(root, "tokens_after", &rc->after, error);
+    if (result == 0)
+        result = read_measured(root, rc, error);
     cJSON_Delete(root);
     return result;
 }
@@ -211,10 +246,51 @@ int replay_case_read(struct replay_case *rc, const char *folder, struct vta_erro
 void replay_case_clear(struct replay_case *rc)
 {
     free(rc->name);
+    free(rc->bitstream);
     free(rc->insns);
     free(rc->in.bytes);
     free(rc->in.segments);
     free(rc->out.bytes);
     free(rc->out.segments);
     memset(rc, 0, sizeof(*rc));
+}
+
+/* ---- As a program -------------------------------------------------------------------------- */
+
+/* What the case recorded of DRAM: it holds every micro-op. */
+static const void *read_segments(void *context, uint64_t address, uint64_t nbytes)
+{
+    const struct replay_memory *memory = context;
+    for (size_t i = 0; i < memory->count; i++) {
+        const struct replay_segment *segment = &memory->segments[i];
+        if (address >= segment->address && nbytes <= segment->nbytes &&
+            address - segment->address <= segment->nbytes - nbytes)
+            return memory->bytes + segment->offset + (address - segment->address);
+    }
+    return NULL;
+}
+
+/* For the verifier, which asks only whether there is memory: all 4 GiB are. */
+static const void *any_address(void *context, uint64_t address, uint64_t nbytes)
+{
+    return address + nbytes <= UINT64_C(1) << 32 ? context : NULL;
+}
+
+int replay_case_program(struct vta_program **program, const struct replay_case *rc,
+                        struct vta_error *error)
+{
+    struct replay_memory memory = rc->in;
+    struct vta_verify_options options = { .before = rc->before,
+                                          .reader = any_address,
+                                          .context = &memory };
+    int result = vta_program_from_stream(program, &rc->hw, rc->insns, rc->insn_count, read_segments,
+                                         &memory, error);
+    if (result != 0)
+        return result;
+    result = vta_verify(*program, &options, error);
+    if (result != 0) {
+        vta_program_free(*program);
+        *program = NULL;
+    }
+    return result;
 }

@@ -6,6 +6,8 @@
  *   dram_in, dram_out   {"file", "segments": [[byte address, bytes, offset in file], …]}
  *   counters            the seven counters of the run
  *   tokens_before       token counts of the four queues at its start; tokens_after: at its end
+ *   measured_s          where a board was timed: [seconds per call, …], the host's side included
+ *   bitstream           and of which hardware build: the name of a timing profile
  */
 #ifndef VTA_TOOLS_CASE_H
 #define VTA_TOOLS_CASE_H
@@ -31,10 +33,17 @@ struct replay_case {
     struct replay_memory in, out;
     struct vta_counters counters;
     struct vta_tokens before, after;
+    double measured_s; /* the median, or 0 where the case has none */
+    char *bitstream;   /* or NULL */
 };
 
 /* Reads and checks a case; VTA_EIO or VTA_EFORMAT. Release with replay_case_clear in every case. */
 int replay_case_read(struct replay_case *rc, const char *folder, struct vta_error *error);
 void replay_case_clear(struct replay_case *rc);
+
+/* The case's stream as a verified program; free it with vta_program_free. Fails as
+ * vta_program_from_stream and vta_verify do. */
+int replay_case_program(struct vta_program **program, const struct replay_case *rc,
+                        struct vta_error *error);
 
 #endif
