@@ -12,7 +12,7 @@ struct planner {
     const struct vta_program *program;
     struct vta_plan *plan;
     struct vta_uop *sram; /* micro-op SRAM at this point */
-    uint32_t generation;  /* counts changes of it */
+    uint32_t generation;  /* counts changes of its content */
     uint64_t entries;     /* groups, steps and runs so far */
     uint32_t gemm_capacity, alu_capacity;
     struct seen *seen;  /* hash table: nests that have a shape */
@@ -47,82 +47,44 @@ void vta_plan_free(struct vta_plan *plan)
 
 /* ---- Micro-op SRAM ------------------------------------------------------------------------- */
 
-void vta_uops_load(struct vta_uop *sram, const struct vta_mem_insn *mem,
+/* Whether a load would change nothing. Only asked of the common case, one row of data alone. */
+static bool is_there(const struct vta_uop *sram, const struct vta_mem_insn *mem,
+                     const struct vta_uop *image)
+{
+    return mem->y_size == 1 && mem->y_pad_before + mem->y_pad_after == 0 &&
+           mem->x_pad_before + mem->x_pad_after == 0 &&
+           memcmp(sram + mem->sram_base, image + mem->dram_base, mem->x_size * sizeof(*sram)) == 0;
+}
+
+bool vta_uops_load(struct vta_uop *sram, const struct vta_mem_insn *mem,
                    const struct vta_uop *image)
 {
     const size_t columns = (size_t)mem->x_pad_before + mem->x_size + mem->x_pad_after;
     const size_t rows = (size_t)mem->y_pad_before + mem->y_size + mem->y_pad_after;
     struct vta_uop *to = sram + mem->sram_base;
 
+    if (is_there(sram, mem, image))
+        return false;
     if (columns * rows != (size_t)mem->x_size * mem->y_size)
         memset(to, 0, columns * rows * sizeof(*to));
     to += mem->y_pad_before * columns + mem->x_pad_before;
     for (uint32_t y = 0; y < mem->y_size; y++)
         memcpy(to + y * columns, image + mem->dram_base + (size_t)y * mem->x_stride,
                mem->x_size * sizeof(*to));
-}
-
-/* Whether a load would change nothing. Only asked of the common case, one row of data alone. */
-static bool is_there(const struct planner *p, const struct vta_mem_insn *mem)
-{
-    return mem->y_size == 1 && mem->y_pad_before + mem->y_pad_after == 0 &&
-           mem->x_pad_before + mem->x_pad_after == 0 &&
-           memcmp(p->sram + mem->sram_base, p->program->uops + mem->dram_base,
-                  mem->x_size * sizeof(*p->sram)) == 0;
-}
-
-/* The generation changes only where the content does. */
-static void load_uops(struct planner *p, const struct vta_mem_insn *mem)
-{
-    if (is_there(p, mem))
-        return;
-    p->generation++;
-    vta_uops_load(p->sram, mem, p->program->uops);
+    return true;
 }
 
 /* ---- Shapes -------------------------------------------------------------------------------- */
-
-/* What of a nest its shape depends on: not the operation of an ALU, but whether it reads src. */
-static bool same_nest(const struct vta_nest_insn *a, const struct vta_nest_insn *b)
-{
-    return a->uop_begin == b->uop_begin && a->uop_end == b->uop_end && a->iter_out == b->iter_out &&
-           a->iter_in == b->iter_in && a->dst_factor_out == b->dst_factor_out &&
-           a->dst_factor_in == b->dst_factor_in && a->src_factor_out == b->src_factor_out &&
-           a->src_factor_in == b->src_factor_in && a->wgt_factor_out == b->wgt_factor_out &&
-           a->wgt_factor_in == b->wgt_factor_in && a->use_imm == b->use_imm;
-}
-
-static uint32_t hash_nest(const struct vta_nest_insn *nest, enum vta_plan_kind kind,
-                          uint32_t generation)
-{
-    const uint32_t words[] = { nest->uop_begin,
-                               nest->uop_end,
-                               nest->iter_out,
-                               nest->iter_in,
-                               nest->dst_factor_out,
-                               nest->dst_factor_in,
-                               nest->src_factor_out,
-                               nest->src_factor_in,
-                               nest->wgt_factor_out,
-                               nest->wgt_factor_in,
-                               nest->use_imm,
-                               (uint32_t)kind,
-                               generation };
-    uint64_t hash = 0;
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        hash = (hash ^ words[i]) * 0x9E3779B97F4A7C15u;
-    return (uint32_t)(hash >> 32);
-}
 
 /* The table's slot of a nest: the one that holds it, or an empty one. */
 static struct seen *find_seen(const struct planner *p, uint32_t insn, enum vta_plan_kind kind)
 {
     const struct vta_nest_insn *nest = &p->program->insns[insn].nest;
-    uint32_t at = hash_nest(nest, kind, p->generation);
+    uint32_t at = vta_nest_hash(nest, (uint32_t)kind, p->generation);
     for (;; at++) {
         struct seen *seen = &p->seen[at & (p->seen_size - 1)];
         if (!seen->used || (seen->kind == kind && seen->generation == p->generation &&
-                            same_nest(nest, &p->program->insns[seen->insn].nest)))
+                            vta_nest_same(nest, &p->program->insns[seen->insn].nest)))
             return seen;
     }
 }
@@ -199,7 +161,7 @@ static int plan_insn(struct planner *p, uint32_t index, struct vta_error *error)
             return 0;
         op.kind = insn->mem.memory == VTA_MEM_UOP ? VTA_PLAN_LOAD_UOP : VTA_PLAN_LOAD;
         if (op.kind == VTA_PLAN_LOAD_UOP)
-            load_uops(p, &insn->mem);
+            p->generation += vta_uops_load(p->sram, &insn->mem, p->program->uops);
         break;
     case VTA_OP_STORE:
         if (vta_insn_is_nop(insn))

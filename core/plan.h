@@ -76,8 +76,9 @@ int vta_plan_make(struct vta_plan **plan, const struct vta_program *program,
 void vta_plan_free(struct vta_plan *plan); /* NULL is allowed */
 
 /* What a LOAD UOP does to a micro-op SRAM; image is the program's micro-ops. For whoever executes
- * one: the planner, and a run whose shapes the plan had no room for. */
-void vta_uops_load(struct vta_uop *sram, const struct vta_mem_insn *mem,
+ * one: the planner, footprints, and a run whose shapes the plan had no room for. False where one
+ * row without padding, the common case, changed nothing. */
+bool vta_uops_load(struct vta_uop *sram, const struct vta_mem_insn *mem,
                    const struct vta_uop *image);
 
 /* plan_nest.c: the normal form of one nest over these micro-ops (those of [uop_begin, uop_end)). */
@@ -88,6 +89,11 @@ int vta_alu_shape_make(struct vta_alu_shape *shape, const struct vta_nest_insn *
 /* Releases what a shape owns, also after a failure. */
 void vta_gemm_shape_clear(struct vta_gemm_shape *shape);
 void vta_alu_shape_clear(struct vta_alu_shape *shape);
+/* Whether two nests have the same steps if their micro-ops are the same: all but the operation of
+ * an ALU, of which only whether it reads src counts. The hash goes with it; of what else the
+ * answer shall depend on, `kind` and `generation` are mixed in. */
+bool vta_nest_same(const struct vta_nest_insn *a, const struct vta_nest_insn *b);
+uint32_t vta_nest_hash(const struct vta_nest_insn *nest, uint32_t kind, uint32_t generation);
 /* Whether the nest has no step at all. */
 bool vta_nest_is_empty(const struct vta_nest_insn *nest);
 

@@ -21,6 +21,36 @@ bool vta_nest_is_empty(const struct vta_nest_insn *nest)
     return nest->iter_out == 0 || nest->iter_in == 0 || nest->uop_end <= nest->uop_begin;
 }
 
+bool vta_nest_same(const struct vta_nest_insn *a, const struct vta_nest_insn *b)
+{
+    return a->uop_begin == b->uop_begin && a->uop_end == b->uop_end && a->iter_out == b->iter_out &&
+           a->iter_in == b->iter_in && a->dst_factor_out == b->dst_factor_out &&
+           a->dst_factor_in == b->dst_factor_in && a->src_factor_out == b->src_factor_out &&
+           a->src_factor_in == b->src_factor_in && a->wgt_factor_out == b->wgt_factor_out &&
+           a->wgt_factor_in == b->wgt_factor_in && a->use_imm == b->use_imm;
+}
+
+uint32_t vta_nest_hash(const struct vta_nest_insn *nest, uint32_t kind, uint32_t generation)
+{
+    const uint32_t words[] = { nest->uop_begin,
+                               nest->uop_end,
+                               nest->iter_out,
+                               nest->iter_in,
+                               nest->dst_factor_out,
+                               nest->dst_factor_in,
+                               nest->src_factor_out,
+                               nest->src_factor_in,
+                               nest->wgt_factor_out,
+                               nest->wgt_factor_in,
+                               nest->use_imm,
+                               kind,
+                               generation };
+    uint64_t hash = 0;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        hash = (hash ^ words[i]) * 0x9E3779B97F4A7C15u;
+    return (uint32_t)(hash >> 32);
+}
+
 void vta_gemm_shape_clear(struct vta_gemm_shape *shape)
 {
     free(shape->groups);

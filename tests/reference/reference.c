@@ -2,11 +2,10 @@
  * to be quick.
  */
 #include "reference.h"
+#include "insn.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-typedef unsigned __int128 bits128;
 
 const char *ref_outcome_name(enum ref_outcome outcome)
 {
@@ -39,92 +38,6 @@ static void set_number(uint8_t *bytes, size_t index, unsigned width, int64_t val
 static int32_t wrap32(int64_t value)
 {
     return (int32_t)(uint32_t)(uint64_t)value;
-}
-
-/* ---- Instructions -------------------------------------------------------------------------- */
-
-struct ref_insn {
-    unsigned opcode;
-    bool pop_prev, pop_next, push_prev, push_next;
-    unsigned memory, sram, x_size, y_size, x_stride, y0, y1, x0, x1;
-    uint64_t dram;
-    bool reset, use_imm;
-    unsigned uop_begin, uop_end, iter_out, iter_in;
-    unsigned dst_out, dst_in, src_out, src_in, wgt_out, wgt_in, alu;
-    int imm;
-};
-
-/* Takes the next `width` bits; a field does not straddle bit 64. */
-static uint64_t take(bits128 bits, unsigned *at, unsigned width)
-{
-    if (*at < 64 && *at + width > 64)
-        *at = 64;
-    uint64_t value = (uint64_t)(bits >> *at) & (((uint64_t)1 << width) - 1);
-    *at += width;
-    return value;
-}
-
-static struct ref_insn ref_decode(const struct vta_hw *hw, const uint8_t *bytes)
-{
-    bits128 bits;
-    unsigned at = 0;
-    struct ref_insn insn = { 0 };
-    const unsigned uop = hw->log_depth[VTA_MEM_UOP], acc = hw->log_depth[VTA_MEM_ACC];
-    const unsigned inp = hw->log_depth[VTA_MEM_INP], wgt = hw->log_depth[VTA_MEM_WGT];
-
-    memcpy(&bits, bytes, sizeof(bits));
-    insn.opcode = (unsigned)take(bits, &at, 3);
-    insn.pop_prev = take(bits, &at, 1);
-    insn.pop_next = take(bits, &at, 1);
-    insn.push_prev = take(bits, &at, 1);
-    insn.push_next = take(bits, &at, 1);
-    if (insn.opcode == 0 || insn.opcode == 1) {
-        insn.memory = (unsigned)take(bits, &at, 3);
-        insn.sram = (unsigned)take(bits, &at, 16);
-        insn.dram = take(bits, &at, 32);
-        insn.y_size = (unsigned)take(bits, &at, 16);
-        insn.x_size = (unsigned)take(bits, &at, 16);
-        insn.x_stride = (unsigned)take(bits, &at, 16);
-        insn.y0 = (unsigned)take(bits, &at, 4);
-        insn.y1 = (unsigned)take(bits, &at, 4);
-        insn.x0 = (unsigned)take(bits, &at, 4);
-        insn.x1 = (unsigned)take(bits, &at, 4);
-    } else if (insn.opcode == 2 || insn.opcode == 4) {
-        insn.reset = take(bits, &at, 1);
-        insn.uop_begin = (unsigned)take(bits, &at, uop);
-        insn.uop_end = (unsigned)take(bits, &at, uop + 1);
-        insn.iter_out = (unsigned)take(bits, &at, 14);
-        insn.iter_in = (unsigned)take(bits, &at, 14);
-        insn.dst_out = (unsigned)take(bits, &at, acc);
-        insn.dst_in = (unsigned)take(bits, &at, acc);
-        insn.src_out = (unsigned)take(bits, &at, insn.opcode == 2 ? inp : acc);
-        insn.src_in = (unsigned)take(bits, &at, insn.opcode == 2 ? inp : acc);
-        if (insn.opcode == 2) {
-            insn.wgt_out = (unsigned)take(bits, &at, wgt);
-            insn.wgt_in = (unsigned)take(bits, &at, wgt);
-        } else {
-            insn.alu = (unsigned)take(bits, &at, 3);
-            insn.use_imm = take(bits, &at, 1);
-            insn.imm = (int16_t)take(bits, &at, 16);
-        }
-    }
-    return insn;
-}
-
-enum {
-    LOAD_UNIT,
-    COMPUTE_UNIT,
-    STORE_UNIT,
-    UNITS
-};
-
-static int unit_of(const struct ref_insn *insn)
-{
-    if (insn->opcode == 1)
-        return STORE_UNIT;
-    if (insn->opcode == 0 && (insn->memory == VTA_MEM_INP || insn->memory == VTA_MEM_WGT))
-        return LOAD_UNIT;
-    return COMPUTE_UNIT;
 }
 
 /* ---- LOAD and STORE ------------------------------------------------------------------------ */
@@ -299,7 +212,7 @@ static enum ref_outcome uop_step(struct ref_board *board, const struct ref_insn 
 {
     const struct vta_hw *hw = &board->hw;
     const unsigned acc = hw->log_depth[VTA_MEM_ACC], inp = hw->log_depth[VTA_MEM_INP];
-    bits128 word = 0;
+    ref_bits word = 0;
     unsigned at = 0;
     struct ref_step step;
 
@@ -310,10 +223,10 @@ static enum ref_outcome uop_step(struct ref_board *board, const struct ref_insn 
     if (board->steps++ >= board->max_steps)
         return REF_TOO_LONG;
     memcpy(&word, board->sram[VTA_MEM_UOP] + 4 * (size_t)u, 4);
-    step.dst = take(word, &at, acc) + (uint64_t)y * insn->dst_out + (uint64_t)x * insn->dst_in;
-    step.src = take(word, &at, acc > inp ? acc : inp) + (uint64_t)y * insn->src_out +
+    step.dst = ref_take(word, &at, acc) + (uint64_t)y * insn->dst_out + (uint64_t)x * insn->dst_in;
+    step.src = ref_take(word, &at, acc > inp ? acc : inp) + (uint64_t)y * insn->src_out +
                (uint64_t)x * insn->src_in;
-    step.wgt = take(word, &at, hw->log_depth[VTA_MEM_WGT]) + (uint64_t)y * insn->wgt_out +
+    step.wgt = ref_take(word, &at, hw->log_depth[VTA_MEM_WGT]) + (uint64_t)y * insn->wgt_out +
                (uint64_t)x * insn->wgt_in;
     return insn->opcode == 2 ? gemm_step(board, insn, step) : alu_step(board, insn, step);
 }
@@ -336,24 +249,9 @@ static enum ref_outcome run_nest(struct ref_board *board, const struct ref_insn 
 
 /* ---- Units and tokens ---------------------------------------------------------------------- */
 
-enum {
-    LOAD_COMPUTE,
-    COMPUTE_LOAD,
-    COMPUTE_STORE,
-    STORE_COMPUTE,
-    NO_QUEUE
-};
-
-static const int pops[UNITS][2] = { { NO_QUEUE, COMPUTE_LOAD },
-                                    { LOAD_COMPUTE, STORE_COMPUTE },
-                                    { COMPUTE_STORE, NO_QUEUE } };
-static const int pushes[UNITS][2] = { { NO_QUEUE, LOAD_COMPUTE },
-                                      { COMPUTE_LOAD, COMPUTE_STORE },
-                                      { STORE_COMPUTE, NO_QUEUE } };
-
 static bool ready(const struct ref_board *board, const struct ref_insn *insn)
 {
-    const int *queue = pops[unit_of(insn)];
+    const int *queue = ref_pops[ref_unit(insn)];
     return (!insn->pop_prev || queue[0] == NO_QUEUE || board->tokens[queue[0]] > 0) &&
            (!insn->pop_next || queue[1] == NO_QUEUE || board->tokens[queue[1]] > 0);
 }
@@ -402,7 +300,7 @@ static uint32_t pick(const struct ref_board *board, const struct ref_insn *insns
 {
     bool blocked[UNITS] = { false };
     for (uint32_t i = 0; i < count; i++) {
-        int unit = unit_of(&insns[i]);
+        int unit = ref_unit(&insns[i]);
         if (done[i] || blocked[unit])
             continue;
         if (ready(board, &insns[i]))
@@ -424,14 +322,14 @@ static enum ref_outcome run_decoded(struct ref_board *board, const struct ref_in
         if (i == count)
             return REF_DEADLOCK;
         const struct ref_insn *insn = &insns[i];
-        const int unit = unit_of(insn);
-        pop(board, insn->pop_prev ? pops[unit][0] : NO_QUEUE);
-        pop(board, insn->pop_next ? pops[unit][1] : NO_QUEUE);
+        const int unit = ref_unit(insn);
+        pop(board, insn->pop_prev ? ref_pops[unit][0] : NO_QUEUE);
+        pop(board, insn->pop_next ? ref_pops[unit][1] : NO_QUEUE);
         enum ref_outcome outcome = execute(board, insn, i == count - 1);
         if (outcome != REF_DONE)
             return outcome;
-        push(board, insn->push_prev ? pushes[unit][0] : NO_QUEUE);
-        push(board, insn->push_next ? pushes[unit][1] : NO_QUEUE);
+        push(board, insn->push_prev ? ref_pushes[unit][0] : NO_QUEUE);
+        push(board, insn->push_next ? ref_pushes[unit][1] : NO_QUEUE);
         done[i] = true;
     }
     return count != 0 && insns[count - 1].opcode == 3 ? REF_DONE : REF_BAD_FINISH;

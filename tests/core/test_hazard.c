@@ -1,0 +1,490 @@
+/* test_hazard.c: what core/hazard finds in small programs, and in which words. That it finds all
+ * there is and nothing else is for tests/generated/test_races.c.
+ */
+#include <criterion/criterion.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <vta/build.h>
+
+#include "core/hazard.h"
+
+#include "kit.h"
+
+/* A program of kit's with what was found in it. */
+struct found {
+    struct vta_program *program;
+    struct vta_hazards *hazards;
+};
+
+static struct found find_from(const struct kit *kit, struct vta_tokens before, bool strict_board,
+                              uint32_t list_at_most)
+{
+    const struct vta_verify_options verify = { .before = before };
+    const struct vta_hazard_options options = { .strict_board = strict_board,
+                                                .list_at_most = list_at_most };
+    struct vta_error error = { 0 };
+    struct found found = { .program = kit_program(kit) };
+    cr_assert_eq(vta_verify(found.program, &verify, &error), 0, "%s", error.message);
+    cr_assert_eq(vta_hazards_find(&found.hazards, found.program, &options, &error), 0, "%s",
+                 error.message);
+    cr_assert(found.hazards->complete);
+    return found;
+}
+
+static struct found find(const struct kit *kit)
+{
+    return find_from(kit, (struct vta_tokens){ 0 }, false, 0);
+}
+
+static struct found find_strictly(const struct kit *kit)
+{
+    return find_from(kit, (struct vta_tokens){ 0 }, true, 0);
+}
+
+static void release(struct found *found)
+{
+    vta_hazards_free(found->hazards);
+    vta_program_free(found->program);
+}
+
+/* Expects one finding of a kind and nothing else. */
+static const struct vta_hazard *only(const struct found *found, enum vta_hazard_kind kind)
+{
+    char text[VTA_HAZARD_TEXT] = "nothing";
+    if (found->hazards->count != 0)
+        vta_hazard_print(found->program, &found->hazards->items[found->hazards->count - 1], text,
+                         sizeof(text));
+    cr_assert_eq(found->hazards->count, 1, "%u findings, the last: %s", found->hazards->count,
+                 text);
+    cr_assert_eq(found->hazards->items[0].kind, kind, "%s", text);
+    return &found->hazards->items[0];
+}
+
+static void expect_nothing(const struct kit *kit, bool strict_board)
+{
+    struct found found = find_from(kit, (struct vta_tokens){ 0 }, strict_board, 0);
+    char text[VTA_HAZARD_TEXT] = "";
+    if (found.hazards->count != 0)
+        vta_hazard_print(found.program, &found.hazards->items[0], text, sizeof(text));
+    cr_assert_eq(found.hazards->count, 0, "%s", text);
+    release(&found);
+}
+
+/* Instructions of `multiply` that tests change. */
+enum {
+    UOP,
+    RESET,
+    INP,
+    WGT,
+    GEMM,
+    STORE
+};
+
+/* One tile: INP 0 times WGT 0 into ACC 0, stored; with every token that it needs. */
+static void multiply(struct kit *kit)
+{
+    kit_init(kit);
+    kit_uop(kit, 0, 0, 0, 0);
+    kit_gemm(kit)->nest.reset = 1;
+    kit_move(kit, KIT_INP, 0, 0, 1);
+    kit_move(kit, KIT_WGT, 0, 0, 1)->push_next = 1;
+    struct vta_insn *gemm = kit_gemm(kit);
+    gemm->pop_prev = gemm->push_next = 1;
+    struct vta_insn *store = kit_move(kit, KIT_OUT, 0, 0, 1);
+    store->pop_prev = 1;
+    kit_finish(kit);
+}
+
+/* ---- Races --------------------------------------------------------------------------------- */
+
+Test(hazard, finds_nothing_where_tokens_order_all)
+{
+    struct kit kit;
+    multiply(&kit);
+    expect_nothing(&kit, false);
+    expect_nothing(&kit, true);
+}
+
+Test(hazard, finds_a_gemm_that_does_not_wait_for_its_loads)
+{
+    struct kit kit;
+    multiply(&kit);
+    kit.insns[WGT].push_next = kit.insns[GEMM].pop_prev = 0;
+    struct found found = find(&kit);
+    cr_assert_eq(found.hazards->found[VTA_HAZARD_RACE], 2);
+    cr_assert_eq(found.hazards->count, 2);
+    const struct vta_hazard *inp = &found.hazards->items[0], *wgt = &found.hazards->items[1];
+    cr_assert(inp->first == INP && inp->second == GEMM && inp->memory == VTA_MEM_INP);
+    cr_assert(wgt->first == WGT && wgt->second == GEMM && wgt->memory == VTA_MEM_WGT);
+    cr_assert(inp->first_writes && !inp->second_writes);
+    cr_assert(inp->extent.begin == 0 && inp->extent.end == 1 && inp->extent.count == 1);
+    release(&found);
+}
+
+Test(hazard, does_not_take_a_token_from_before_the_run_for_an_order)
+{
+    struct kit kit;
+    multiply(&kit);
+    kit.insns[WGT].push_next = 0;
+    struct found found = find_from(&kit, (struct vta_tokens){ .load_to_compute = 1 }, false, 0);
+    cr_assert_eq(found.hazards->found[VTA_HAZARD_RACE], 2);
+    release(&found);
+}
+
+Test(hazard, matches_the_kth_pop_with_the_kth_push)
+{
+    struct kit kit;
+    multiply(&kit);
+    kit.insns[INP].push_next = 1; /* the GEMM pops this one, so the weights are not waited for */
+    struct found found = find(&kit);
+    const struct vta_hazard *hazard = only(&found, VTA_HAZARD_RACE);
+    cr_assert(hazard->first == WGT && hazard->second == GEMM);
+    release(&found);
+}
+
+Test(hazard, finds_a_store_that_does_not_wait_for_its_result)
+{
+    struct kit kit;
+    multiply(&kit);
+    kit.insns[GEMM].push_next = kit.insns[STORE].pop_prev = 0;
+    struct found found = find(&kit);
+    /* The reset and the GEMM both write OUT 0. */
+    cr_assert_eq(found.hazards->found[VTA_HAZARD_RACE], 2);
+    cr_assert_eq(found.hazards->items[0].first, RESET);
+    cr_assert_eq(found.hazards->items[1].first, GEMM);
+    cr_assert_eq(found.hazards->items[1].memory, VTA_MEM_OUT);
+    release(&found);
+}
+
+Test(hazard, finds_a_load_that_overwrites_what_a_gemm_may_still_read)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit_uop(&kit, 0, 0, 0, 0);
+    kit_gemm(&kit)->nest.reset = 1;
+    kit_move(&kit, KIT_INP, 0, 0, 1);
+    kit_move(&kit, KIT_WGT, 0, 0, 1)->push_next = 1;
+    kit_gemm(&kit)->pop_prev = 1;
+    kit_move(&kit, KIT_INP, 1, 0, 1); /* insn 5: no token from insn 4 */
+    kit_finish(&kit);
+    struct found found = find(&kit);
+    const struct vta_hazard *hazard = only(&found, VTA_HAZARD_RACE);
+    cr_assert(hazard->first == 4 && hazard->second == 5 && !hazard->first_writes &&
+              hazard->second_writes);
+    release(&found);
+}
+
+Test(hazard, does_not_mind_other_entries_of_the_same_memory)
+{
+    struct kit kit;
+    multiply(&kit);
+    kit.insn_count = STORE + 1;
+    kit_move(&kit, KIT_INP, 1, 1, 8);
+    kit_move(&kit, KIT_WGT, 1, 1, 8);
+    kit_finish(&kit);
+    expect_nothing(&kit, false);
+}
+
+/* A store into a parameter from which a load reads afterwards, with no token between them. */
+static void store_then_load(struct kit *kit, uint32_t offset, uint32_t count)
+{
+    multiply(kit);
+    kit->insn_count = STORE + 1;
+    kit->params[KIT_OUT].access = VTA_ACCESS_READ_WRITE;
+    kit_move(kit, KIT_INP, offset, 8, count);
+    kit->relocs[kit->reloc_count - 1].param = KIT_OUT;
+    kit_finish(kit);
+}
+
+Test(hazard, finds_a_load_of_bytes_that_a_store_may_still_write)
+{
+    struct kit kit;
+    store_then_load(&kit, 0, 4);
+    struct found found = find(&kit);
+    const struct vta_hazard *hazard = only(&found, VTA_HAZARD_RACE);
+    cr_assert(hazard->first == STORE && hazard->second == STORE + 1);
+    cr_assert(hazard->first_writes && !hazard->second_writes);
+    cr_assert_eq(hazard->memory, VTA_HAZARD_DRAM);
+    cr_assert_eq(hazard->base, KIT_OUT);
+    cr_assert(hazard->extent.begin == 0 && hazard->extent.end == 16);
+    release(&found);
+    store_then_load(&kit, 1, 4);
+    expect_nothing(&kit, false);
+}
+
+Test(hazard, sees_the_gaps_between_rows_in_dram)
+{
+    struct kit kit;
+    store_then_load(&kit, 0, 1);
+    kit.insns[STORE].mem.y_size = 4; /* elements 0, 2, 4 and 6 */
+    kit.insns[STORE].mem.x_stride = 2;
+    kit.insns[STORE + 1].mem.y_size = 3;
+    kit.insns[STORE + 1].mem.x_stride = 2;
+    kit.relocs[kit.reloc_count - 1].offset = 1; /* elements 1, 3 and 5 */
+    struct found found = find(&kit);
+    cr_assert_eq(found.hazards->found[VTA_HAZARD_RACE], 0);
+    release(&found);
+    kit.relocs[kit.reloc_count - 1].offset = 2; /* elements 2, 4 and 6 */
+    found = find(&kit);
+    cr_assert_eq(found.hazards->found[VTA_HAZARD_RACE], 1);
+    cr_assert(found.hazards->items[0].extent.begin == 32 &&
+              found.hazards->items[0].extent.end == 112 &&
+              found.hazards->items[0].extent.count == 48);
+    release(&found);
+}
+
+Test(hazard, follows_tokens_through_compute_from_store_to_load)
+{
+    struct kit kit;
+    store_then_load(&kit, 0, 4);
+    kit.insns[STORE].push_prev = 1;
+    struct vta_insn load = kit.insns[STORE + 1];
+    kit.insn_count = STORE + 1;
+    kit_add(&kit, (struct vta_insn){ .opcode = VTA_OP_LOAD, .pop_next = 1, .push_prev = 1 });
+    load.pop_next = 1;
+    kit_add(&kit, load);
+    kit.relocs[kit.reloc_count - 1].insn = kit.insn_count - 1;
+    kit_finish(&kit);
+    expect_nothing(&kit, false);
+}
+
+Test(hazard, lists_as_many_as_wanted_and_counts_all)
+{
+    struct kit kit;
+    multiply(&kit);
+    kit.insns[WGT].push_next = kit.insns[GEMM].pop_prev = 0;
+    struct found found = find_from(&kit, (struct vta_tokens){ 0 }, false, 1);
+    struct vta_error error = { 0 };
+    cr_assert_eq(found.hazards->count, 1);
+    cr_assert_eq(found.hazards->found[VTA_HAZARD_RACE], 2);
+    cr_assert_eq(vta_hazards_count(found.hazards), 2);
+    cr_assert_eq(vta_hazards_error(found.program, found.hazards, &error), VTA_EHAZARD);
+    cr_assert_not_null(strstr(error.message, "and 1 more"), "%s", error.message);
+    release(&found);
+}
+
+/* ---- Unwritten entries --------------------------------------------------------------------- */
+
+Test(hazard, warns_of_entries_that_nothing_has_written)
+{
+    struct kit kit;
+    multiply(&kit);
+    kit.insns[RESET].nest.uop_end = 0; /* no reset */
+    struct found found = find(&kit);
+    const struct vta_hazard *hazard = only(&found, VTA_HAZARD_UNWRITTEN);
+    struct vta_error error = { 0 };
+    cr_assert(hazard->first == GEMM && hazard->second == VTA_HAZARD_NO_INSN);
+    cr_assert_eq(hazard->memory, VTA_MEM_ACC);
+    cr_assert_eq(vta_hazards_warnings(found.hazards), 1);
+    cr_assert_eq(vta_hazards_count(found.hazards), 0);
+    cr_assert_eq(vta_hazards_error(found.program, found.hazards, &error), 0);
+    release(&found);
+}
+
+Test(hazard, names_each_unwritten_entry_once)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit_uop(&kit, 0, 5, 5, 0);
+    kit_alu(&kit, VTA_ALU_ADD, 1);
+    kit_alu(&kit, VTA_ALU_ADD, 1);
+    kit_finish(&kit);
+    struct found found = find(&kit);
+    cr_assert_eq(only(&found, VTA_HAZARD_UNWRITTEN)->extent.begin, 5);
+    release(&found);
+}
+
+Test(hazard, keeps_what_a_program_needs_and_what_it_leaves)
+{
+    struct kit kit;
+    struct vta_extent needs = { 0 }, writes = { 0 };
+    multiply(&kit);
+    kit.insns[RESET].nest.uop_end = 0;
+    struct found found = find(&kit);
+    const struct vta_run all = { 0, kit.hw.depth[VTA_MEM_ACC] };
+    vta_marks_find(&found.hazards->needs, VTA_MEM_ACC, all, false, &needs);
+    vta_marks_find(&found.hazards->writes, VTA_MEM_ACC, all, false, &writes);
+    cr_assert(needs.count == 1 && needs.begin == 0);
+    cr_assert(writes.count == 1 && writes.begin == 0);
+    vta_marks_find(&found.hazards->needs, VTA_MEM_INP,
+                   (struct vta_run){ 0, kit.hw.depth[VTA_MEM_INP] }, false, &needs);
+    cr_assert_eq(needs.count, 1);
+    release(&found);
+}
+
+/* ---- Differences of the board -------------------------------------------------------------- */
+
+/* One ALU instruction on an accumulator that was reset. */
+static void with_alu(struct kit *kit, uint32_t alu_opcode, int32_t imm)
+{
+    kit_init(kit);
+    kit_uop(kit, 0, 0, 0, 0);
+    kit_gemm(kit)->nest.reset = 1;
+    kit_alu(kit, alu_opcode, imm);
+    kit_finish(kit);
+}
+
+Test(hazard, tells_what_a_board_does_otherwise_only_when_asked)
+{
+    struct kit kit;
+    with_alu(&kit, VTA_ALU_MUL, 3);
+    expect_nothing(&kit, false);
+    struct found found = find_strictly(&kit);
+    cr_assert_eq(only(&found, VTA_HAZARD_MUL)->first, 2);
+    release(&found);
+}
+
+Test(hazard, takes_a_shift_of_five_signed_bits_for_what_a_board_has)
+{
+    static const int32_t good[] = { -16, -1, 0, 8, 15 }, bad[] = { -17, 16, 31, 32, 1000 };
+    for (size_t i = 0; i < 5; i++) {
+        struct kit kit;
+        with_alu(&kit, VTA_ALU_SHR, good[i]);
+        expect_nothing(&kit, true);
+        with_alu(&kit, VTA_ALU_SHR, bad[i]);
+        struct found found = find_strictly(&kit);
+        only(&found, VTA_HAZARD_SHIFT);
+        release(&found);
+        with_alu(&kit, VTA_ALU_ADD, bad[i]);
+        expect_nothing(&kit, true);
+    }
+}
+
+Test(hazard, tells_of_padding_that_a_board_does_not_make)
+{
+    struct kit kit;
+    multiply(&kit);
+    kit.insns[INP].mem.x_pad_after = 1;
+    expect_nothing(&kit, true);
+    kit.insns[WGT].mem.x_pad_after = 1;
+    struct found found = find_strictly(&kit);
+    cr_assert_eq(only(&found, VTA_HAZARD_PADDING)->first, WGT);
+    release(&found);
+}
+
+/* ACC 0 loaded and stored; `alu` in between. */
+static void load_and_store(struct kit *kit, uint32_t memory, bool alu)
+{
+    kit_init(kit);
+    kit_uop(kit, 0, 0, 0, 0);
+    kit_move(kit, KIT_ACC, 0, 0, 1)->mem.memory = memory;
+    if (alu)
+        kit_alu(kit, VTA_ALU_SHR, 0);
+    kit->insns[kit->insn_count - 1].push_next = 1;
+    kit_move(kit, KIT_OUT, 0, 0, 1)->pop_prev = 1;
+    kit_finish(kit);
+}
+
+Test(hazard, tells_of_an_accumulator_that_is_stored_as_it_was_loaded)
+{
+    struct kit kit;
+    load_and_store(&kit, VTA_MEM_ACC, true);
+    expect_nothing(&kit, true);
+    load_and_store(&kit, VTA_MEM_ACC, false);
+    expect_nothing(&kit, false);
+    struct found found = find_strictly(&kit);
+    cr_assert_eq(only(&found, VTA_HAZARD_STALE)->first, 2);
+    release(&found);
+}
+
+Test(hazard, tells_of_loads_of_8_bit_numbers_into_acc)
+{
+    struct kit kit;
+    load_and_store(&kit, VTA_MEM_ACC_8BIT, true);
+    struct found found = find_strictly(&kit);
+    cr_assert_eq(only(&found, VTA_HAZARD_ACC_8BIT)->first, 1);
+    release(&found);
+}
+
+/* A program of many no-ops: `loads` of load, the first of which waits for a token that compute
+ * pushes behind them all. */
+static struct vta_program *many_loads(struct kit *kit, uint32_t loads)
+{
+    struct vta_insn insn = { .opcode = VTA_OP_LOAD, .mem.memory = VTA_MEM_INP };
+    uint8_t *bytes = calloc(loads + 2, VTA_INSN_BYTES);
+    struct vta_kernel kernel = { .name = (char *)"many", .insn_count = loads + 2, .insns = bytes };
+    const struct vta_verify_options verify = { 0 };
+    struct vta_program *program = NULL;
+    struct vta_error error = { 0 };
+    kit_init(kit);
+    for (uint32_t i = 0; i < loads; i++) {
+        insn.pop_next = i == 0;
+        vta_insn_encode(&insn, &kit->layout, bytes + (size_t)i * VTA_INSN_BYTES, NULL);
+    }
+    insn = (struct vta_insn){ .opcode = VTA_OP_LOAD, .push_prev = 1 };
+    vta_insn_encode(&insn, &kit->layout, bytes + (size_t)loads * VTA_INSN_BYTES, NULL);
+    insn = (struct vta_insn){ .opcode = VTA_OP_FINISH };
+    vta_insn_encode(&insn, &kit->layout, bytes + (size_t)(loads + 1) * VTA_INSN_BYTES, NULL);
+    cr_assert_eq(vta_program_from_kernel(&program, &kernel, &kit->hw, &error), 0, "%s",
+                 error.message);
+    cr_assert_eq(vta_verify(program, &verify, &error), 0, "%s", error.message);
+    free(bytes);
+    return program;
+}
+
+Test(hazard, tells_of_a_command_queue_that_fills_up_before_its_unit_may_go_on)
+{
+    static const struct {
+        uint32_t loads, found;
+    } cases[] = { { 513, 0 }, { 514, 1 } }; /* one is in the unit, 512 in its queue */
+    for (size_t i = 0; i < 2; i++) {
+        struct kit kit;
+        struct vta_hazards *hazards;
+        struct vta_program *program = many_loads(&kit, cases[i].loads);
+        const struct vta_hazard_options options = { .strict_board = true };
+        cr_assert_eq(vta_hazards_find(&hazards, program, &options, NULL), 0);
+        cr_assert_eq(hazards->found[VTA_HAZARD_QUEUE], cases[i].found);
+        if (cases[i].found != 0)
+            cr_assert(hazards->items[0].first == 0 && hazards->items[0].second == 513);
+        vta_hazards_free(hazards);
+        vta_program_free(program);
+    }
+}
+
+/* ---- Words --------------------------------------------------------------------------------- */
+
+Test(hazard, names_both_instructions_and_the_token_that_is_missing)
+{
+    struct kit kit;
+    char text[VTA_HAZARD_TEXT];
+    multiply(&kit);
+    kit.insns[INP].push_next = 1;
+    struct found found = find(&kit);
+    vta_hazard_print(found.program, only(&found, VTA_HAZARD_RACE), text, sizeof(text));
+    cr_assert_str_eq(text,
+                     "race: WGT 0: insn 3 LOAD writes what insn 4 GEMM reads, and no token orders "
+                     "them\n"
+                     "  insn 3  LOAD   push:compute  wgt[0,1)  1×1  dram+0\n"
+                     "  insn 4  GEMM   pop:load push:store  uop[0,1) 1×1  acc+0,0 inp+0,0 wgt+0,0\n"
+                     "  ordered by: a push load→compute at or after insn 3, matched by a pop at or "
+                     "before insn 4");
+    release(&found);
+}
+
+Test(hazard, names_both_tokens_between_load_and_store)
+{
+    struct kit kit;
+    char text[VTA_HAZARD_TEXT];
+    store_then_load(&kit, 0, 4);
+    struct found found = find(&kit);
+    vta_hazard_print(found.program, only(&found, VTA_HAZARD_RACE), text, sizeof(text));
+    cr_assert_not_null(strstr(text, "parameter 3, bytes 0 to 15: insn 5 STORE writes what insn 6 "
+                                    "LOAD reads"),
+                       "%s", text);
+    cr_assert_not_null(strstr(text, "a push store→compute at or after insn 5, matched by a pop of "
+                                    "compute at or before a push compute→load, matched by a pop "
+                                    "at or before insn 6"),
+                       "%s", text);
+    release(&found);
+}
+
+Test(hazard, gives_every_kind_a_name_and_a_text)
+{
+    for (int kind = 0; kind < VTA_HAZARD_KINDS; kind++) {
+        cr_assert(strlen(vta_hazard_name((enum vta_hazard_kind)kind)) > 3);
+        cr_assert(strlen(vta_hazard_text((enum vta_hazard_kind)kind)) > 10);
+    }
+    cr_assert_str_eq(vta_hazard_name(VTA_HAZARD_QUEUE), "board-queue");
+}
