@@ -122,12 +122,11 @@ static bool supports(const struct vta_hw *hw)
 
 /* Eight rows of 16 signed bytes → 8 groups × 8 outputs × 2 numbers: an 8×8 transposition of pairs.
  * `to` is the first of 8 vectors, each `stride` bytes after the one before. */
-static ALWAYS_INLINE void rearrange_8x16(uint8_t *to, size_t stride, const uint8_t *from)
+static ALWAYS_INLINE void rearrange_8x16(uint8_t *to, size_t stride, const __m128i rows[8])
 {
     __m256i r[8], t[8];
     for (int i = 0; i < 8; i++)
-        r[i] =
-            _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(from + 16 * i)));
+        r[i] = _mm256_cvtepi8_epi16(rows[i]);
     for (int i = 0; i < 4; i++) {
         t[2 * i] = _mm256_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
         t[2 * i + 1] = _mm256_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
@@ -146,17 +145,61 @@ static ALWAYS_INLINE void rearrange_8x16(uint8_t *to, size_t stride, const uint8
     }
 }
 
+/* A tile of 16 or 32 rows and columns. */
+static ALWAYS_INLINE void rearrange(uint8_t *to, const uint8_t *from, size_t block)
+{
+    for (size_t o = 0; o < block; o += 8)
+        for (size_t i = 0; i < block; i += 16) {
+            __m128i rows[8];
+            for (size_t r = 0; r < 8; r++)
+                rows[r] =
+                    _mm_loadu_si128((const __m128i *)(const void *)(from + (o + r) * block + i));
+            rearrange_8x16(to + (i / 2 * block + o) * 4, block * 4, rows);
+        }
+}
+
+/* Two 8×8 tiles side by side. */
+static ALWAYS_INLINE void rearrange_8_twice(uint8_t *to, const uint8_t *from)
+{
+    __m128i rows[8];
+    for (size_t r = 0; r < 8; r++)
+        rows[r] =
+            _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)(from + 8 * r)),
+                               _mm_loadl_epi64((const __m128i *)(const void *)(from + 64 + 8 * r)));
+    rearrange_8x16(to, 32, rows);
+}
+
+static ALWAYS_INLINE void rearrange_4(uint8_t *to, const uint8_t *from)
+{
+    const __m128i pairs = _mm_set_epi8(15, 14, 11, 10, 7, 6, 3, 2, 13, 12, 9, 8, 5, 4, 1, 0);
+    __m128i tile = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)from), pairs);
+    _mm256_store_si256((__m256i *)(void *)to, _mm256_cvtepi8_epi16(tile));
+}
+
 static void load_wgt(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles)
 {
     uint8_t *bytes = sram->wgt + to * sram->wgt_stride;
-    if (from == NULL || sram->block != 16 || sram->wgt_bits != 8) {
-        vta_pairs_load_wgt(sram, to, from, tiles);
+    size_t t = 0;
+    switch (from != NULL && sram->wgt_bits == 8 ? sram->block : 0) {
+    case 32:
+        for (; t < tiles; t++)
+            rearrange(bytes + t * 2048, from + t * 1024, 32);
+        return;
+    case 16:
+        for (; t < tiles; t++)
+            rearrange(bytes + t * 512, from + t * 256, 16);
+        return;
+    case 8:
+        for (; t + 2 <= tiles; t += 2)
+            rearrange_8_twice(bytes + t * 128, from + t * 64);
+        from += t * 64; /* one may be left */
+        break;
+    case 4:
+        for (; t < tiles; t++)
+            rearrange_4(bytes + t * 32, from + t * 16);
         return;
     }
-    for (size_t t = 0; t < tiles; t++) {
-        rearrange_8x16(bytes + t * 512, 64, from + t * 256);
-        rearrange_8x16(bytes + t * 512 + 32, 64, from + t * 256 + 128);
-    }
+    vta_pairs_load_wgt(sram, to + t, from, tiles - t);
 }
 
 const struct vta_kernels vta_kernels_avx2 = {

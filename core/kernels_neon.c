@@ -116,9 +116,15 @@ static void load_inp(const struct vta_sram *sram, size_t to, const uint8_t *from
 /* One tile of signed bytes, row-major → [group][output][4]. */
 static void rearrange(int8_t *to, const int8_t *from, size_t block, size_t groups)
 {
-    for (size_t o = 0; o < block; o++)
-        for (size_t i = 0; i < groups * 4; i++)
-            to[(i / 4 * block + o) * 4 + i % 4] = i < block ? from[o * block + i] : 0;
+    for (size_t g = 0; g < groups; g++)
+        for (size_t o = 0; o < block; o++) {
+            int32_t group = 0;
+            if (block >= 4)
+                memcpy(&group, from + o * block + 4 * g, 4);
+            else
+                memcpy(&group, from + o * block, block);
+            memcpy(to + (g * block + o) * 4, &group, 4);
+        }
 }
 
 static void load_wgt(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles)

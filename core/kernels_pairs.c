@@ -18,18 +18,32 @@ static void widen(int16_t *restrict to, const int8_t *restrict from, size_t coun
         to[i] = from[i];
 }
 
+/* Each number with a zero behind it. */
+static void spread(int16_t *restrict to, const int8_t *restrict from, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        to[2 * i] = from[i];
+        to[2 * i + 1] = 0;
+    }
+}
+
 void vta_pairs_load_inp(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles)
 {
     int16_t *numbers = (int16_t *)(void *)(sram->inp + to * sram->inp_stride);
     const size_t rows = tiles * sram->batch, row = vta_pairs_row(sram);
-    if (from == NULL || row != sram->block)
+    if (from == NULL) {
         memset(numbers, 0, tiles * sram->inp_stride);
-    if (from == NULL)
-        return;
-    if (sram->inp_bits == 8 && row == sram->block) {
-        widen(numbers, (const int8_t *)from, rows * row);
         return;
     }
+    if (sram->inp_bits == 8) {
+        if (row == sram->block)
+            widen(numbers, (const int8_t *)from, rows * row);
+        else
+            spread(numbers, (const int8_t *)from, rows);
+        return;
+    }
+    if (row != sram->block)
+        memset(numbers, 0, tiles * sram->inp_stride);
     for (size_t i = 0; i < rows * sram->block; i++) {
         int8_t number;
         vta_unpack_one(&number, from, i, sram->inp_bits);
@@ -37,11 +51,14 @@ void vta_pairs_load_inp(const struct vta_sram *sram, size_t to, const uint8_t *f
     }
 }
 
-static void rearrange(int16_t *to, const int8_t *from, size_t block, size_t row)
+/* A tile of whole pairs. */
+static void rearrange(int16_t *restrict to, const int8_t *restrict from, size_t block)
 {
-    for (size_t i = 0; i < row; i++)
-        for (size_t o = 0; o < block; o++)
-            to[(i / 2 * block + o) * 2 + i % 2] = i < block ? from[o * block + i] : 0;
+    for (size_t i = 0; i < block; i += 2)
+        for (size_t o = 0; o < block; o++) {
+            to[i * block + 2 * o] = from[o * block + i];
+            to[i * block + 2 * o + 1] = from[o * block + i + 1];
+        }
 }
 
 void vta_pairs_load_wgt(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles)
@@ -53,9 +70,17 @@ void vta_pairs_load_wgt(const struct vta_sram *sram, size_t to, const uint8_t *f
         memset(bytes, 0, tiles * sram->wgt_stride);
         return;
     }
+    if (sram->wgt_bits == 8 && sram->block <= 2) { /* rows of one pair are in order */
+        int16_t *to_numbers = (int16_t *)(void *)bytes;
+        if (sram->block == 2)
+            widen(to_numbers, (const int8_t *)from, tiles * numbers);
+        else
+            spread(to_numbers, (const int8_t *)from, tiles);
+        return;
+    }
     for (size_t t = 0; t < tiles; t++) {
+        int16_t *pairs = (int16_t *)(void *)(bytes + t * sram->wgt_stride);
         vta_unpack_int8(tile, from + t * numbers * sram->wgt_bits / 8, numbers, sram->wgt_bits);
-        rearrange((int16_t *)(void *)(bytes + t * sram->wgt_stride), tile, sram->block,
-                  vta_pairs_row(sram));
+        rearrange(pairs, tile, sram->block);
     }
 }

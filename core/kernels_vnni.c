@@ -160,16 +160,21 @@ static ALWAYS_INLINE __m512i sums_of_16(const uint8_t *rows)
     return _mm512_sub_epi32(zero, _mm512_slli_epi32(sums, 7));
 }
 
-/* −128 · Σ of 8 rows of 8 bytes. */
-static ALWAYS_INLINE __m256i sums_of_8(const uint8_t *rows)
+/* −128 · Σ of 16 rows of 4 bytes. */
+static ALWAYS_INLINE __m512i sums_of_4(const uint8_t *rows)
+{
+    const __m512i zero = _mm512_setzero_si512();
+    __m512i sums = _mm512_dpbusd_epi32(zero, _mm512_set1_epi8(1), _mm512_loadu_si512(rows));
+    return _mm512_sub_epi32(zero, _mm512_slli_epi32(sums, 7));
+}
+
+/* The sums of 16 half rows → of 8 rows. */
+static ALWAYS_INLINE __m256i add_halves(__m512i halves)
 {
     const __m512i even = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 14, 12, 10, 8, 6, 4, 2, 0);
     const __m512i odd = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 15, 13, 11, 9, 7, 5, 3, 1);
-    __m512i halves =
-        _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), _mm512_loadu_si512(rows));
-    __m256i sums = _mm256_add_epi32(_mm512_castsi512_si256(_mm512_permutexvar_epi32(even, halves)),
-                                    _mm512_castsi512_si256(_mm512_permutexvar_epi32(odd, halves)));
-    return _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_slli_epi32(sums, 7));
+    return _mm256_add_epi32(_mm512_castsi512_si256(_mm512_permutexvar_epi32(even, halves)),
+                            _mm512_castsi512_si256(_mm512_permutexvar_epi32(odd, halves)));
 }
 
 static void sum_rows(int32_t *sums, const uint8_t *bytes, size_t rows, size_t row_bytes)
@@ -178,15 +183,45 @@ static void sum_rows(int32_t *sums, const uint8_t *bytes, size_t rows, size_t ro
     if (row_bytes == 16)
         for (; r + 16 <= rows; r += 16)
             _mm512_storeu_si512(sums + r, sums_of_16(bytes + r * 16));
+    if (row_bytes == 4)
+        for (; r + 16 <= rows; r += 16)
+            _mm512_storeu_si512(sums + r, sums_of_4(bytes + r * 4));
+    if (row_bytes == 32)
+        for (; r + 8 <= rows; r += 8)
+            _mm256_storeu_si256((__m256i *)(void *)(sums + r),
+                                add_halves(sums_of_16(bytes + r * 32)));
     if (row_bytes == 8)
         for (; r + 8 <= rows; r += 8)
-            _mm256_storeu_si256((__m256i *)(void *)(sums + r), sums_of_8(bytes + r * 8));
+            _mm256_storeu_si256((__m256i *)(void *)(sums + r),
+                                add_halves(sums_of_4(bytes + r * 8)));
     for (; r < rows; r++) {
         int32_t sum = 0;
         for (size_t i = 0; i < row_bytes; i++)
             sum += (int8_t)bytes[r * row_bytes + i];
         sums[r] = -128 * sum;
     }
+}
+
+/* Rows of 1, 2 or 4 bytes, zeros behind them, as words; flip is what to change in each. */
+static void load_short_rows(uint8_t *to, const uint8_t *from, size_t rows, uint32_t block,
+                            uint32_t flip)
+{
+    uint32_t *words = (uint32_t *)(void *)to;
+    if (block == 1)
+        for (size_t r = 0; r < rows; r++)
+            words[r] = from[r] ^ flip;
+    else
+        for (size_t r = 0; r < rows; r++) {
+            uint32_t word = 0;
+            uint16_t half;
+            if (block == 2) {
+                memcpy(&half, from + 2 * r, sizeof(half));
+                word = half;
+            } else {
+                memcpy(&word, from + 4 * r, sizeof(word));
+            }
+            words[r] = word ^ flip;
+        }
 }
 
 static void load_inp(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles)
@@ -201,6 +236,8 @@ static void load_inp(const struct vta_sram *sram, size_t to, const uint8_t *from
     }
     if (row == sram->block) {
         vta_unpack_int8((int8_t *)bytes, from, rows * row, sram->inp_bits);
+    } else if (sram->inp_bits == 8) {
+        load_short_rows(bytes, from, rows, sram->block, 0);
     } else {
         memset(bytes, 0, rows * row);
         for (size_t i = 0; i < rows * sram->block; i++)
@@ -210,21 +247,49 @@ static void load_inp(const struct vta_sram *sram, size_t to, const uint8_t *from
     sum_rows(sums, bytes, rows, row);
 }
 
-/* A 16×16 tile, row-major signed → [group][output][4] unsigned. */
-static ALWAYS_INLINE void rearrange_16(uint8_t *to, const uint8_t *from)
+/* 16 rows of 16 signed bytes → 4 groups of 16 outputs, unsigned, `stride` bytes apart. Lane L of
+ * a, b, c and d holds the rows L, 4 + L, 8 + L and 12 + L. */
+static ALWAYS_INLINE void rearrange_rows(uint8_t *to, size_t stride, __m512i a, __m512i b,
+                                         __m512i c, __m512i d)
 {
     const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
     const __m512i bias = _mm512_set1_epi8((char)0x80);
-    __m512i a = _mm512_loadu_si512(from), b = _mm512_loadu_si512(from + 64);
-    __m512i c = _mm512_loadu_si512(from + 128), d = _mm512_loadu_si512(from + 192);
-    /* a 4×4 transposition in each 128-bit lane L: rows L, 4 + L, 8 + L, 12 + L */
+    /* a 4×4 transposition in each 128-bit lane */
     __m512i ab0 = _mm512_unpacklo_epi32(a, b), ab1 = _mm512_unpackhi_epi32(a, b);
     __m512i cd0 = _mm512_unpacklo_epi32(c, d), cd1 = _mm512_unpackhi_epi32(c, d);
     __m512i groups[4] = { _mm512_unpacklo_epi64(ab0, cd0), _mm512_unpackhi_epi64(ab0, cd0),
                           _mm512_unpacklo_epi64(ab1, cd1), _mm512_unpackhi_epi64(ab1, cd1) };
-    for (int g = 0; g < 4; g++)
-        _mm512_store_si512(to + 64 * g,
+    for (size_t g = 0; g < 4; g++)
+        _mm512_store_si512(to + stride * g,
                            _mm512_xor_si512(bias, _mm512_permutexvar_epi32(order, groups[g])));
+}
+
+/* A 16×16 tile, row-major signed → [group][output][4] unsigned. */
+static ALWAYS_INLINE void rearrange_16(uint8_t *to, const uint8_t *from)
+{
+    rearrange_rows(to, 64, _mm512_loadu_si512(from), _mm512_loadu_si512(from + 64),
+                   _mm512_loadu_si512(from + 128), _mm512_loadu_si512(from + 192));
+}
+
+/* 16 bytes from each of 4 rows that are 32 bytes long. */
+static ALWAYS_INLINE __m512i rows_of_32(const uint8_t *from)
+{
+    const __m128i *row = (const __m128i *)(const void *)from;
+    __m512i rows = _mm512_castsi128_si512(_mm_loadu_si128(row));
+    rows = _mm512_inserti32x4(rows, _mm_loadu_si128(row + 2), 1);
+    rows = _mm512_inserti32x4(rows, _mm_loadu_si128(row + 4), 2);
+    return _mm512_inserti32x4(rows, _mm_loadu_si128(row + 6), 3);
+}
+
+/* A 32×32 tile likewise, a quarter at a time. */
+static ALWAYS_INLINE void rearrange_32(uint8_t *to, const uint8_t *from)
+{
+    for (size_t o = 0; o < 32; o += 16)
+        for (size_t i = 0; i < 32; i += 16) {
+            const uint8_t *rows = from + o * 32 + i;
+            rearrange_rows(to + i * 32 + o * 4, 128, rows_of_32(rows), rows_of_32(rows + 128),
+                           rows_of_32(rows + 256), rows_of_32(rows + 384));
+        }
 }
 
 /* An 8×8 tile likewise: one vector. */
@@ -253,14 +318,23 @@ static void load_wgt(const struct vta_sram *sram, size_t to, const uint8_t *from
         memset(bytes, 0x80, tiles * sram->wgt_stride);
         return;
     }
-    if (sram->block == 16 && sram->wgt_bits == 8) {
+    switch (sram->wgt_bits == 8 ? sram->block : 0) {
+    case 32:
+        for (size_t t = 0; t < tiles; t++)
+            rearrange_32(bytes + t * 1024, from + t * 1024);
+        return;
+    case 16:
         for (size_t t = 0; t < tiles; t++)
             rearrange_16(bytes + t * 256, from + t * 256);
         return;
-    }
-    if (sram->block == 8 && sram->wgt_bits == 8) {
+    case 8:
         for (size_t t = 0; t < tiles; t++)
             rearrange_8(bytes + t * 64, from + t * 64);
+        return;
+    case 4:
+    case 2:
+    case 1:
+        load_short_rows(bytes, from, tiles * sram->block, sram->block, 0x80808080);
         return;
     }
     int8_t tile[64 * 64];
