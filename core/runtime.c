@@ -72,8 +72,7 @@ bool vta_runtime_failed(const struct vta_runtime *runtime)
     return runtime->error.code != 0;
 }
 
-/* Forgets what was recorded and what it left on the board. */
-static void clean_queue(struct vta_runtime *runtime)
+void vta_runtime_abandon(struct vta_runtime *runtime)
 {
     struct vta_record *record = &runtime->record;
     vta_uop_record_abandon(&runtime->sites);
@@ -91,7 +90,7 @@ int vta_runtime_take_error(struct vta_runtime *runtime, struct vta_error *error)
         return 0;
     if (error != NULL)
         *error = runtime->error;
-    clean_queue(runtime);
+    vta_runtime_abandon(runtime);
     return rc;
 }
 
@@ -103,7 +102,7 @@ void vta_runtime_fail(struct vta_runtime *runtime, const struct vta_error *error
 
 void vta_runtime_reset(struct vta_runtime *runtime)
 {
-    clean_queue(runtime);
+    vta_runtime_abandon(runtime);
     vta_uop_sites_free(&runtime->sites);
     runtime->debug = 0;
 }

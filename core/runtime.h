@@ -55,6 +55,9 @@ bool vta_runtime_failed(const struct vta_runtime *runtime);
 int vta_runtime_take_error(struct vta_runtime *runtime, struct vta_error *error);
 /* A failure of something that is called beside these functions: sticks like one of theirs. */
 void vta_runtime_fail(struct vta_runtime *runtime, const struct vta_error *error);
+/* Forgets what was recorded, pending pops and the board's tokens, and any error: for a caller whose
+ * kernel gave up half-way. */
+void vta_runtime_abandon(struct vta_runtime *runtime);
 /* As after vta_runtime_new, but for the buffers: no error, stream, pending pops, kernels. */
 void vta_runtime_reset(struct vta_runtime *runtime);
 
