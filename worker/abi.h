@@ -40,7 +40,7 @@ _Static_assert(sizeof(struct tvm_tensor) == 48, "a DLTensor is 48 bytes");
 typedef int (*tvm_kernel)(union tvm_value *args, int32_t *codes, int count, union tvm_value *result,
                           int32_t *result_code, void *resource);
 
-/* Releases a tensor of TVMArrayAlloc (abi_tvm); 0. */
-int TVMArrayFree(struct tvm_tensor *tensor);
+/* Releases a tensor of TVMArrayAlloc; 0. */
+__attribute__((visibility("default"))) int TVMArrayFree(struct tvm_tensor *tensor);
 
 #endif

@@ -51,7 +51,7 @@ struct module_loader {
                   struct vta_error *error);
 };
 
-/* The real one: elf.h, archive.h, link.h, dlopen. */
+/* The real one: elf_file.h, unpack.h, the host's link, dlopen. */
 extern const struct module_loader module_dso_loader;
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi_state.h"
 #include "deadline.h"
 #include "server/log.h"
 
@@ -65,6 +66,7 @@ fail:
 void worker_close(struct worker *worker)
 {
     deadline_free(worker->deadline);
+    abi_clear(worker);
     vta_runtime_free(worker->runtime);
     vta_board_close(worker->board);
     free(worker->scratch);

@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "kit.h"
-
-int TVMArrayAlloc(const int64_t *shape, int ndim, int code, int bits, int lanes, int type, int id,
-                  struct tvm_tensor **tensor);
+#include "worker/abi_calls.h"
 
 struct imitation {
     struct module head;

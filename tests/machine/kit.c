@@ -1,0 +1,174 @@
+/* kit.c: a worker in the process of a test (kit.h). */
+#include "kit.h"
+
+#include <criterion/criterion.h>
+
+#include <dirent.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static void keep_log(void *context, int level, const char *text)
+{
+    struct kit *kit = context;
+    const size_t used = strlen(kit->log);
+    (void)level;
+    snprintf(kit->log + used, sizeof kit->log - used, "%s\n", text);
+}
+
+static int link_here(void *context, const char *const *objects, uint32_t count, const char *output,
+                     struct vta_error *error)
+{
+    struct kit *kit = context;
+    const char *arguments[64] = { "ld", "-shared", "-o", output };
+    pid_t child;
+    int status = -1;
+    kit->links++;
+    cr_assert_lt(count, 50u);
+    for (uint32_t i = 0; i < count; i++)
+        arguments[4 + i] = objects[i];
+    cr_assert_eq(posix_spawnp(&child, "ld", NULL, NULL, (char **)arguments, environ), 0);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    return status == 0 ? 0 : vta_error_set(error, VTA_EINVAL, "the linker failed");
+}
+
+void kit_open(struct kit *kit, uint32_t threads)
+{
+    struct worker_options options;
+    const struct worker_host host = { .log = keep_log, .link = link_here, .context = kit };
+    memset(kit, 0, sizeof *kit);
+    strcpy(kit->scratch, "/tmp/vtad-machine-XXXXXX");
+    cr_assert_not_null(mkdtemp(kit->scratch));
+    worker_options_default(&options);
+    options.threads = threads;
+    cr_assert_eq(
+        worker_open(&kit->worker, &options, &host, &module_dso_loader, kit->scratch, &kit->error),
+        0, "%s", kit->error.message);
+}
+
+static void expect_empty(const char *path)
+{
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+    cr_assert_not_null(folder);
+    while ((entry = readdir(folder)) != NULL)
+        cr_expect(entry->d_name[0] == '.' && strlen(entry->d_name) <= 2, "left over: %s",
+                  entry->d_name);
+    closedir(folder);
+}
+
+void kit_close(struct kit *kit)
+{
+    worker_close(&kit->worker);
+    cr_expect_eq(atomic_load(&kit->worker.cpu_bytes), 0u);
+    expect_empty(kit->scratch);
+    cr_expect_eq(rmdir(kit->scratch), 0);
+}
+
+/* ---- Files --------------------------------------------------------------------------------- */
+
+char *kit_read(const char *path, size_t *nbytes)
+{
+    FILE *file = fopen(path, "rb");
+    cr_assert_not_null(file, "%s", path);
+    fseek(file, 0, SEEK_END);
+    *nbytes = (size_t)ftell(file);
+    rewind(file);
+    char *bytes = malloc(*nbytes + 1);
+    cr_assert_eq(fread(bytes, 1, *nbytes, file), *nbytes);
+    fclose(file);
+    return bytes;
+}
+
+char *kit_upload(struct kit *kit, const char *name, const void *bytes, size_t nbytes)
+{
+    char *path = NULL;
+    cr_assert_gt(asprintf(&path, "%s/%s", kit->scratch, name), 0);
+    FILE *file = fopen(path, "wb");
+    cr_assert_not_null(file);
+    cr_assert_eq(fwrite(bytes, 1, nbytes, file), nbytes);
+    fclose(file);
+    return path;
+}
+
+char *kit_upload_file(struct kit *kit, const char *name, const char *path)
+{
+    size_t nbytes;
+    char *bytes = kit_read(path, &nbytes);
+    char *uploaded = kit_upload(kit, name, bytes, nbytes);
+    free(bytes);
+    return uploaded;
+}
+
+int kit_load(struct kit *kit, const char *name, const void *bytes, size_t nbytes,
+             struct module **module)
+{
+    char *path = kit_upload(kit, name, bytes, nbytes);
+    int rc = module_dso_loader.load(&kit->worker, path, module, &kit->error);
+    unlink(path);
+    free(path);
+    return rc;
+}
+
+struct module *kit_module(struct kit *kit, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct module *module = NULL;
+    size_t nbytes;
+    char *bytes = kit_read(path, &nbytes);
+    int rc = kit_load(kit, slash != NULL ? slash + 1 : path, bytes, nbytes, &module);
+    free(bytes);
+    cr_assert_eq(rc, 0, "%s", kit->error.message);
+    return module;
+}
+
+struct function *kit_function(struct module *module, const char *name)
+{
+    struct function *function = module_find(module, name, false);
+    cr_assert_not_null(function, "%s", name);
+    return function;
+}
+
+/* ---- Tensors and calls --------------------------------------------------------------------- */
+
+struct kit_tensor kit_tensor(void *data, int bits, int ndim, const int64_t *shape)
+{
+    struct kit_tensor made = { .tensor = { .data = data,
+                                           .device = { .type = TVM_CPU },
+                                           .ndim = ndim,
+                                           .dtype = { TVM_DTYPE_INT, (uint8_t)bits, 1 } } };
+    memcpy(made.shape, shape, (size_t)ndim * sizeof *shape);
+    return made;
+}
+
+struct kit_tensor kit_device_tensor(struct kit *kit, int bits, int ndim, const int64_t *shape)
+{
+    uint64_t nbytes = (uint64_t)bits / 8;
+    for (int i = 0; i < ndim; i++)
+        nbytes *= (uint64_t)shape[i];
+    struct vta_runtime *runtime = worker_runtime(&kit->worker, &kit->error);
+    cr_assert_not_null(runtime, "%s", kit->error.message);
+    void *data = vta_runtime_alloc(runtime, nbytes, &kit->error);
+    cr_assert_not_null(data, "%s", kit->error.message);
+    struct kit_tensor made = kit_tensor(data, bits, ndim, shape);
+    made.tensor.device.type = TVM_EXT_DEV;
+    return made;
+}
+
+int kit_call(struct kit *kit, struct function *function, struct kit_tensor *const *tensors,
+             int count, struct result *result)
+{
+    union tvm_value args[8];
+    int32_t codes[8];
+    for (int i = 0; i < count; i++) {
+        tensors[i]->tensor.shape = tensors[i]->shape;
+        args[i].p = &tensors[i]->tensor;
+        codes[i] = TVM_TENSOR;
+    }
+    return function_call(function, args, codes, count, result, &kit->error);
+}

@@ -1,0 +1,23 @@
+/* abi_state.h: what machine code leaves behind in a process: tensors, workspaces, threads, the last
+ * error. For whoever calls machine code, not for it.
+ */
+#ifndef VTA_WORKER_ABI_STATE_H
+#define VTA_WORKER_ABI_STATE_H
+
+#include <stdbool.h>
+
+#include "function.h"
+
+/* Forgets the calling thread's last error, before a call into machine code. */
+void abi_forget_error(void);
+/* Whether one was set since. TVMGetLastError has it. */
+bool abi_has_error(void);
+
+/* Whether a tensor is one that TVMArrayAlloc made and nobody has freed. */
+bool abi_owns_array(const struct tvm_tensor *tensor);
+
+/* Frees tensors and workspaces that are left and ends the threads. No machine code runs, and what
+ * is on the device is freed while the runtime is still there. */
+void abi_clear(struct worker *worker);
+
+#endif

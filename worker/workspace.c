@@ -1,0 +1,184 @@
+/* workspace.c: temporary memory of kernels (workspace.h).
+ *
+ * Kernels free in the reverse order, and ask for the same few sizes: so both lists are looked
+ * through from their ends, and a free block serves a request that it fits without waste.
+ */
+#include "workspace.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define PAGE      4096u
+#define FREE_MOST 64u /* blocks that wait in the pool */
+
+struct block {
+    void *data;      /* owned */
+    uint64_t nbytes; /* whole pages */
+};
+
+struct blocks {
+    struct block *all;
+    uint32_t count, capacity;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct blocks used, free;
+} pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static bool add(struct blocks *blocks, struct block block)
+{
+    if (blocks->count == blocks->capacity) {
+        uint32_t capacity = blocks->capacity == 0 ? 16 : blocks->capacity * 2;
+        struct block *all = realloc(blocks->all, capacity * sizeof *all);
+        if (all == NULL)
+            return false;
+        blocks->all = all;
+        blocks->capacity = capacity;
+    }
+    blocks->all[blocks->count++] = block;
+    return true;
+}
+
+static struct block take(struct blocks *blocks, uint32_t index)
+{
+    struct block block = blocks->all[index];
+    for (uint32_t i = index + 1; i < blocks->count; i++)
+        blocks->all[i - 1] = blocks->all[i];
+    blocks->count--;
+    return block;
+}
+
+static void give_back(struct worker *worker, struct block block)
+{
+    worker_give_memory(worker, block.nbytes);
+    free(block.data);
+}
+
+static void drop_free(struct worker *worker)
+{
+    while (pool.free.count > 0)
+        give_back(worker, take(&pool.free, pool.free.count - 1));
+}
+
+/* ---- The processor's ----------------------------------------------------------------------- */
+
+/* A free block of this size, up to twice as large. */
+static bool reuse(uint64_t nbytes, struct block *block)
+{
+    for (uint32_t i = pool.free.count; i-- > 0;) {
+        if (pool.free.all[i].nbytes >= nbytes && pool.free.all[i].nbytes / 2 <= nbytes) {
+            *block = take(&pool.free, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int make(struct worker *worker, uint64_t nbytes, struct block *block,
+                struct vta_error *error)
+{
+    int rc = worker_take_memory(worker, nbytes, error);
+    if (rc != 0 && pool.free.count > 0) {
+        drop_free(worker);
+        rc = worker_take_memory(worker, nbytes, error);
+    }
+    if (rc != 0)
+        return rc;
+    *block = (struct block){ .data = aligned_alloc(PAGE, nbytes), .nbytes = nbytes };
+    if (block->data != NULL)
+        return 0;
+    worker_give_memory(worker, nbytes);
+    return vta_error_set(error, VTA_ENOMEM, "no memory for a workspace of %" PRIu64 " bytes",
+                         nbytes);
+}
+
+static void *cpu_alloc(struct worker *worker, uint64_t nbytes, struct vta_error *error)
+{
+    struct block block;
+    if (nbytes > UINT64_MAX - PAGE) {
+        vta_error_set(error, VTA_ELIMIT, "a workspace of %" PRIu64 " bytes", nbytes);
+        return NULL;
+    }
+    nbytes = (nbytes / PAGE + (nbytes % PAGE != 0 || nbytes == 0)) * PAGE;
+    if (!reuse(nbytes, &block) && make(worker, nbytes, &block, error) != 0)
+        return NULL;
+    if (add(&pool.used, block))
+        return block.data;
+    give_back(worker, block);
+    vta_error_set(error, VTA_ENOMEM, "no memory for a workspace");
+    return NULL;
+}
+
+static int cpu_free(struct worker *worker, void *workspace, struct vta_error *error)
+{
+    for (uint32_t i = pool.used.count; i-- > 0;) {
+        if (pool.used.all[i].data != workspace)
+            continue;
+        struct block block = take(&pool.used, i);
+        if (pool.free.count == FREE_MOST)
+            give_back(worker, take(&pool.free, 0));
+        if (!add(&pool.free, block))
+            give_back(worker, block);
+        return 0;
+    }
+    return vta_error_set(error, VTA_EHANDLE, "a workspace is freed that was never allocated");
+}
+
+/* ---- Both ---------------------------------------------------------------------------------- */
+
+static int refuse_device(int device_type, struct vta_error *error)
+{
+    return vta_error_set(error, VTA_EINVAL,
+                         "a workspace on device type %d, there are %d (cpu) and %d (ext_dev)",
+                         device_type, TVM_CPU, TVM_EXT_DEV);
+}
+
+void *workspace_alloc(struct worker *worker, int device_type, uint64_t nbytes,
+                      struct vta_error *error)
+{
+    void *workspace = NULL;
+    pthread_mutex_lock(&pool.lock);
+    if (device_type == TVM_CPU) {
+        workspace = cpu_alloc(worker, nbytes, error);
+    } else if (device_type == TVM_EXT_DEV) {
+        struct vta_runtime *runtime = worker_runtime(worker, error);
+        if (runtime != NULL)
+            workspace = vta_runtime_alloc(runtime, nbytes == 0 ? 1 : nbytes, error);
+    } else {
+        refuse_device(device_type, error);
+    }
+    pthread_mutex_unlock(&pool.lock);
+    return workspace;
+}
+
+int workspace_free(struct worker *worker, int device_type, void *workspace, struct vta_error *error)
+{
+    int rc;
+    pthread_mutex_lock(&pool.lock);
+    if (device_type == TVM_CPU)
+        rc = cpu_free(worker, workspace, error);
+    else if (device_type == TVM_EXT_DEV && worker->runtime != NULL)
+        rc = vta_runtime_release(worker->runtime, workspace, error);
+    else
+        rc = refuse_device(device_type, error);
+    pthread_mutex_unlock(&pool.lock);
+    return rc;
+}
+
+static void clear(struct worker *worker, struct blocks *blocks)
+{
+    while (blocks->count > 0)
+        give_back(worker, take(blocks, blocks->count - 1));
+    free(blocks->all);
+    *blocks = (struct blocks){ 0 };
+}
+
+void workspace_clear(struct worker *worker)
+{
+    pthread_mutex_lock(&pool.lock);
+    clear(worker, &pool.used);
+    clear(worker, &pool.free);
+    pthread_mutex_unlock(&pool.lock);
+}
