@@ -3,6 +3,7 @@
  */
 #include <getopt.h>
 #include <glob.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,9 +80,12 @@ struct kernel_bench {
     struct vta_gemm_block block;
     struct vta_step steps[16];
     size_t footprint;
-    int32_t sink, *other;
+    int32_t sink;
     size_t count;
+    uint8_t *from, *to; /* WGT_BYTES of DRAM, and as many to copy to */
 };
+
+#define WGT_BYTES (256u << 10) /* the whole WGT SRAM */
 
 static void run_gemm(void *context)
 {
@@ -117,6 +121,19 @@ static void run_add_two(void *context)
 {
     struct kernel_bench *b = context;
     b->baseline->add_two(b->sram.acc, b->sram.acc + b->count, b->count);
+}
+
+static void run_load_wgt(void *context)
+{
+    struct kernel_bench *b = context;
+    b->kernels->load_wgt(&b->sram, 0, b->from, WGT_BYTES / 256);
+}
+
+static void run_copy(void *context)
+{
+    struct kernel_bench *b = context;
+    memcpy(b->to, b->from, WGT_BYTES);
+    __asm__ volatile("" : : "r"(b->to) : "memory");
 }
 
 static void *zeroed(size_t nbytes)
@@ -168,6 +185,25 @@ static void alu_rows(struct kernel_bench *b)
                 0.50, true);
 }
 
+/* What rearranging weights costs beyond moving them. */
+static void load_row(struct kernel_bench *b)
+{
+    double ours, copy;
+    char name[64];
+    const uint32_t times = smoke ? 1 : 400;
+    b->from = zeroed(WGT_BYTES);
+    b->to = zeroed(WGT_BYTES);
+    for (size_t i = 0; i < WGT_BYTES; i++)
+        b->from[i] = (uint8_t)rand();
+    compare(&(struct work){ run_load_wgt, b, times }, &(struct work){ run_copy, b, times }, &ours,
+            &copy);
+    snprintf(name, sizeof(name), "load of 256 KiB of weights, %s", b->kernels->name);
+    measure_row(table, name, WGT_BYTES / ours / 1e9, "GB/s", ours / copy, "times a memcpy", NAN,
+                false);
+    free(b->from);
+    free(b->to);
+}
+
 static void kernel_rows(const struct vta_kernels *kernels, const struct bench_baseline *baseline)
 {
     struct kernel_bench b = {
@@ -183,6 +219,7 @@ static void kernel_rows(const struct vta_kernels *kernels, const struct bench_ba
     b.sram.inp_sums = wants_sums ? zeroed(2048 * sizeof(int32_t)) : NULL;
     gemm_row(&b, "16 KiB of weights in L1", 4, (uint32_t)(4096 / b.sram.wgt_stride));
     gemm_row(&b, "over the whole WGT SRAM", 64, 16);
+    load_row(&b);
     alu_rows(&b);
     free(b.sram.inp);
     free(b.sram.wgt);
