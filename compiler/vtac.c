@@ -9,7 +9,7 @@
 #include "core/suggest.h"
 
 static const struct vtac_command *const commands[] = { &vtac_matmul, &vtac_schedule, &vtac_show,
-                                                       &vtac_disasm, &vtac_verify };
+                                                       &vtac_disasm, &vtac_verify,   &vtac_tune };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
 /* ---- Reports ------------------------------------------------------------------------------- */
@@ -130,7 +130,7 @@ static void print_usage(FILE *file)
         "\n",
         file);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(file, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(file, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n'vtac COMMAND --help' describes a command. --version prints the version.\n"
           "Exit status: 0 done, 1 failed or refused, 2 wrong usage.\n",
           file);

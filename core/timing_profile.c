@@ -225,25 +225,37 @@ done:
 
 /* ---- Writing ------------------------------------------------------------------------------- */
 
+/* Appends "    "key": value" to *text, which is freed where memory ends. Takes the item. */
+static void append(char **text, const char *key, cJSON *item)
+{
+    char *value = item != NULL ? cJSON_PrintUnformatted(item) : NULL, *longer = NULL;
+    if (*text != NULL && value != NULL &&
+        asprintf(&longer, "%s%s\n    \"%s\": %s", *text, **text == '\0' ? "{" : ",", key, value) <
+            0)
+        longer = NULL;
+    free(*text);
+    *text = longer;
+    cJSON_free(value);
+    cJSON_Delete(item);
+}
+
+/* Text as people write it, four spaces a key, which cJSON_Print would indent with tabs. */
 char *vta_profile_to_json(const struct vta_timing_profile *profile)
 {
-    char *text = NULL;
-    cJSON *root = cJSON_CreateObject();
-    bool good = root != NULL;
-    for (size_t i = 0; i < TEXT_COUNT && good; i++) {
+    char *text = strdup(""), *closed = NULL;
+    for (size_t i = 0; i < TEXT_COUNT; i++) {
         const char *value = (const char *)profile + texts[i].offset;
         if (texts[i].needed || value[0] != '\0')
-            good = cJSON_AddStringToObject(root, texts[i].name, value) != NULL;
+            append(&text, texts[i].name, cJSON_CreateString(value));
     }
-    good = good && cJSON_AddBoolToObject(root, "measured", profile->measured) != NULL;
-    for (size_t i = 0; i < VTA_PROFILE_NUMBER_COUNT && good; i++)
-        good = cJSON_AddNumberToObject(
-                   root, numbers[i].name,
-                   *(const double *)((const char *)profile + numbers[i].offset)) != NULL;
-    if (good)
-        text = cJSON_Print(root);
-    cJSON_Delete(root);
-    return text;
+    append(&text, "measured", cJSON_CreateBool(profile->measured));
+    for (size_t i = 0; i < VTA_PROFILE_NUMBER_COUNT; i++)
+        append(&text, numbers[i].name,
+               cJSON_CreateNumber(*(const double *)((const char *)profile + numbers[i].offset)));
+    if (text != NULL && asprintf(&closed, "%s\n}\n", text) < 0)
+        closed = NULL;
+    free(text);
+    return closed;
 }
 
 /* ---- Finding ------------------------------------------------------------------------------- */

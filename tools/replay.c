@@ -1,5 +1,5 @@
 /* replay.c: the tool vta-replay: runs recorded cases on the simulator and compares DRAM, counters
- * and tokens with what was recorded.
+ * and tokens with what was recorded. Their time is replay_time.c's.
  */
 #include <cjson/cJSON.h>
 #include <getopt.h>
@@ -11,21 +11,31 @@
 #include "core/kernels.h"
 
 #include "case.h"
+#include "replay.h"
 
 static const char usage[] =
     "usage: vta-replay [--json] [--kernels NAME] CASE…\n"
+    "       vta-replay --time [--json] [--profile NAME] CASE…\n"
     "\n"
     "Runs recorded instruction streams on the simulator and compares DRAM, the seven counters and\n"
     "the token counts with the recording. A CASE is a folder with case.json, insn.bin, "
     "dram_in.bin\n"
     "and, where the result is known, dram_out.bin.\n"
     "\n"
-    "  --json           print a list of {\"name\", \"ok\", \"reason\"} instead of lines\n"
+    "With --time, predicts how long a board takes instead, and compares with what it was measured "
+    "to\ntake.\n"
+    "\n"
+    "  --json           print a list of {\"name\", \"ok\", \"reason\"} instead of lines; with "
+    "--time\n"
+    "                   of {\"name\", \"measured_s\", \"predicted_s\"}\n"
     "  --kernels NAME   compute with vnni, avx2, neon or portable (default: the best there is)\n"
+    "  --time           predict times\n"
+    "  --profile NAME   by this timing profile, a name or a .json file (default: the one of the\n"
+    "                   case's bitstream)\n"
     "  --help           print this\n"
     "  --version        print the version\n"
     "\n"
-    "Exit status: 0 every case matches, 1 one does not, 2 wrong usage.\n";
+    "Exit status: 0 every case matches (--time: was predicted), 1 one does not, 2 wrong usage.\n";
 
 /* ---- Comparing ----------------------------------------------------------------------------- */
 
@@ -156,11 +166,15 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = { { "json", no_argument, NULL, 'j' },
                                              { "kernels", required_argument, NULL, 'k' },
+                                             { "time", no_argument, NULL, 't' },
+                                             { "profile", required_argument, NULL, 'p' },
                                              { "help", no_argument, NULL, 'h' },
                                              { "version", no_argument, NULL, 'V' },
                                              { 0 } };
     cJSON *list = NULL;
     struct vta_error error;
+    const char *profile = NULL;
+    bool time = false;
     int matched = 0, option;
 
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -174,6 +188,12 @@ int main(int argc, char **argv)
                 cJSON_Delete(list);
                 return 2;
             }
+            break;
+        case 't':
+            time = true;
+            break;
+        case 'p':
+            profile = optarg;
             break;
         case 'h':
             fputs(usage, stdout);
@@ -190,6 +210,11 @@ int main(int argc, char **argv)
         fputs("vta-replay: no case given; try 'vta-replay --help'\n", stderr);
         cJSON_Delete(list);
         return 2;
+    }
+    if (time) {
+        bool json = list != NULL;
+        cJSON_Delete(list);
+        return replay_time(argv + optind, argc - optind, profile, json);
     }
     for (int i = optind; i < argc; i++)
         matched += report(argv[i], list);
