@@ -1,0 +1,174 @@
+/* box.c: the parts of the box, in the order in which they can be entered.
+ */
+#include "box.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "box_filter.h"
+#include "box_view.h"
+
+/* A sanitised process reserves terabytes of address space. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ADDRESS_SPACE_IS_LIMITED 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define ADDRESS_SPACE_IS_LIMITED 0
+#endif
+#endif
+#ifndef ADDRESS_SPACE_IS_LIMITED
+#define ADDRESS_SPACE_IS_LIMITED 1
+#endif
+
+/* Appends a part to the report. */
+static void say(struct box_report *report, bool good, const char *text)
+{
+    size_t used = strlen(report->text);
+    snprintf(report->text + used, sizeof report->text - used, "%s%s", used > 0 ? ", " : "", text);
+    if (!good)
+        report->complete = false;
+}
+
+static int limit_one(int resource, uint64_t value, const char *name, struct vta_error *error)
+{
+    struct rlimit had, limit = { .rlim_cur = value, .rlim_max = value };
+    if (getrlimit((__rlimit_resource_t)resource, &had) == 0 && had.rlim_max < value)
+        limit.rlim_cur = limit.rlim_max = had.rlim_max;
+    if (setrlimit((__rlimit_resource_t)resource, &limit) != 0)
+        return vta_error_set(error, VTA_EIO, "box: limit of %s: %s", name, strerror(errno));
+    return 0;
+}
+
+static int limit_all(const struct box_options *options, struct vta_error *error)
+{
+    const struct {
+        int resource;
+        bool wanted;
+        uint64_t value;
+        const char *name;
+    } rows[] = { { RLIMIT_CORE, true, 0, "core files" },
+                 { RLIMIT_FSIZE, true, options->file_bytes, "file size" },
+                 { RLIMIT_NOFILE, true, options->descriptors, "descriptors" },
+                 { RLIMIT_NPROC, true, options->processes, "threads" },
+                 { RLIMIT_CPU, options->cpu_s != 0, options->cpu_s, "processor time" },
+                 { RLIMIT_AS, ADDRESS_SPACE_IS_LIMITED, options->memory_bytes, "memory" } };
+    int rc = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && rc == 0; i++)
+        if (rows[i].wanted)
+            rc = limit_one(rows[i].resource, rows[i].value, rows[i].name, error);
+    return rc;
+}
+
+/* Capabilities that a service manager may have given to an ordinary user. */
+static int drop_capabilities(struct vta_error *error)
+{
+    struct {
+        uint32_t version;
+        int pid;
+    } header = { .version = 0x20080522 };
+    struct {
+        uint32_t effective, permitted, inheritable;
+    } none[2] = { { 0 } };
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* EINVAL where there are none */
+    if (syscall(SYS_capset, &header, none) != 0)
+        return vta_error_set(error, VTA_EIO, "box: capabilities: %s", strerror(errno));
+    return 0;
+}
+
+static int drop_privileges(const struct passwd *user, struct vta_error *error)
+{
+    if (user != NULL &&
+        (setgroups(0, NULL) != 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) != 0 ||
+         setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0))
+        return vta_error_set(error, VTA_EIO, "box: becoming %s: %s", user->pw_name,
+                             strerror(errno));
+    return drop_capabilities(error);
+}
+
+/* The user to become, looked up while files can be read; NULL where the process is not root. */
+static int find_user(const char *name, const struct passwd **user, struct vta_error *error)
+{
+    *user = NULL;
+    if (geteuid() != 0)
+        return 0;
+    errno = 0;
+    *user = getpwnam(name);
+    if (*user == NULL)
+        return vta_error_set(error, VTA_ECONFIG, "box: there is no user '%s'%s%s", name,
+                             errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+    if ((*user)->pw_uid == 0)
+        return vta_error_set(error, VTA_ECONFIG, "box: user '%s' is root itself", name);
+    return 0;
+}
+
+/* Landlock hides what files hold; a root folder of its own hides that they are there, too. */
+static int enter_view(const struct box_options *options, bool root, struct box_report *report,
+                      struct vta_error *error)
+{
+    char text[64];
+    int version = box_view_landlock(options->scratch, options->linker, error);
+    if (version < 0)
+        return version;
+    snprintf(text, sizeof text, "Landlock %d", version);
+    if (version > 0)
+        say(report, true, text);
+    if (root && !options->linker) {
+        int rc = box_view_chroot(options->scratch, error);
+        if (rc != 0)
+            return rc;
+        report->moved = true;
+        say(report, true, "chroot");
+    }
+    if (version == 0 && !report->moved)
+        report->viewless = true;
+    if (report->viewless)
+        say(report, false, "NO view of the file system (the kernel has no Landlock)");
+    return 0;
+}
+
+static int enter_filter(const struct box_options *options, struct box_report *report,
+                        struct vta_error *error)
+{
+    int rc = options->linker ? box_filter_linker(error) : box_filter_worker(error);
+    if (rc == 0)
+        say(report, true, "seccomp");
+    else if (rc == VTA_EUNSUPPORTED)
+        say(report, false, "NO filter of system calls (the kernel has no seccomp)");
+    return rc == VTA_EUNSUPPORTED ? 0 : rc;
+}
+
+int box_enter(const struct box_options *options, struct box_report *report, struct vta_error *error)
+{
+    const struct passwd *user;
+    *report = (struct box_report){ .complete = true };
+    int rc = find_user(options->user, &user, error);
+    if (rc != 0)
+        return rc;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return vta_error_set(error, VTA_EIO, "box: no_new_privs: %s", strerror(errno));
+    rc = enter_view(options, user != NULL, report, error);
+    if (rc == 0)
+        rc = limit_all(options, error);
+    if (rc == 0)
+        rc = drop_privileges(user, error);
+    if (rc != 0)
+        return rc;
+    /* After the change of user, which resets both: memory that others cannot read, and an end
+     * together with the daemon. */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    return enter_filter(options, report, error);
+}
+
+int box_forbid_opening(struct vta_error *error)
+{
+    return box_filter_opening(error);
+}

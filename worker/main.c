@@ -1,0 +1,264 @@
+/* main.c: vtad-worker: a process that vtad starts ahead of time, that locks itself in, and that
+ * then waits for one session; or the process in which an object file is linked. Not for people.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "box.h"
+#include "channel.h"
+#include "core/kernels.h"
+#include "linking.h"
+#include "module.h"
+#include "server/log.h"
+#include "session.h"
+#include "worker.h"
+
+#define DESCRIPTORS 256
+
+/* The one session's process. */
+static struct process {
+    struct worker worker;
+    struct channel_start start;
+    struct channel_page *page;
+    uint64_t session;
+    int client;
+    bool viewless; /* the box has no view: files can be opened until the first module is loaded */
+    bool opening_forbidden;
+} process = { .client = -1 };
+
+/* Of START, then of SESSION. */
+static uint8_t payload[CHANNEL_PAYLOAD_MAX];
+
+/* ---- What is said to the daemon ------------------------------------------------------------ */
+
+static void say(enum channel_type type, int number, const void *bytes, size_t nbytes)
+{
+    struct channel_head head = { .type = type, .number = number, .id = process.session };
+    channel_send(CHANNEL_FD, &head, bytes, nbytes, -1, true);
+}
+
+/* The last word. */
+static _Noreturn void end(int code, const char *reason)
+{
+    size_t length = strlen(reason);
+    say(CHANNEL_ENDED, code, reason, length < CHANNEL_LINE_MAX ? length : (size_t)CHANNEL_LINE_MAX);
+    /* Not exit: what a client's code has registered for that is not run. */
+    _exit(0);
+}
+
+static void host_log(void *context, int level, const char *text)
+{
+    size_t length = strlen(text);
+    (void)context;
+    say(CHANNEL_LOG, level, text, length < CHANNEL_LINE_MAX ? length : (size_t)CHANNEL_LINE_MAX);
+}
+
+static int host_link(void *context, const char *const *objects, uint32_t count, const char *output,
+                     struct vta_error *error)
+{
+    (void)context;
+    return link_objects(objects, count, output, error);
+}
+
+/* ---- The client's socket, which knows when the worker waits --------------------------------- */
+
+static ssize_t client_read(void *context, void *bytes, size_t nbytes)
+{
+    struct wire *socket_wire = context;
+    channel_busy(process.page, false);
+    if (atomic_load(&process.page->stop) != 0)
+        end(0, "the server stops");
+    ssize_t n = socket_wire->read(socket_wire->context, bytes, nbytes);
+    channel_busy(process.page, true);
+    return n;
+}
+
+static int client_write(void *context, struct iovec *pieces, int count)
+{
+    struct wire *socket_wire = context;
+    return socket_wire->write(socket_wire->context, pieces, count);
+}
+
+/* ---- Loading without a view ----------------------------------------------------------------- */
+
+/* Where the box has no view of the file system, nothing can be opened once a client's code is
+ * there. */
+static int load_once(struct worker *worker, const char *path, struct module **module,
+                     struct vta_error *error)
+{
+    if (process.opening_forbidden)
+        return vta_error_set(error, VTA_EUNSUPPORTED,
+                             "%s: a session loads one module on this server, whose kernel has no "
+                             "Landlock",
+                             path);
+    int rc = module_dso_loader.load(worker, path, module, error);
+    process.opening_forbidden = true;
+    if (rc == 0)
+        rc = box_forbid_opening(error);
+    return rc;
+}
+
+static int link_before_load(struct worker *worker, const char *path, char **bytes, size_t *nbytes,
+                            struct vta_error *error)
+{
+    return module_dso_loader.linked(worker, path, bytes, nbytes, error);
+}
+
+static const struct module_loader once_loader = { .load = load_once, .linked = link_before_load };
+
+/* ---- Before the box ------------------------------------------------------------------------- */
+
+static int receive_start(struct vta_error *error)
+{
+    struct channel_head head;
+    size_t nbytes;
+    int fd;
+    if (!channel_receive(CHANNEL_FD, &head, payload, &nbytes, &fd, true))
+        return vta_error_set(error, VTA_EIO, "the channel to vtad: %s", strerror(errno));
+    if (head.type != CHANNEL_START || nbytes != sizeof process.start || fd < 0)
+        return vta_error_set(error, VTA_EVERSION, "vtad and vtad-worker are not of one build");
+    memcpy(&process.start, payload, nbytes);
+    if (process.start.bytes != sizeof process.start ||
+        strncmp(process.start.build, VTAD_VERSION, sizeof process.start.build) != 0)
+        return vta_error_set(error, VTA_EVERSION,
+                             "vtad and vtad-worker are not of one build: %.*s and %s",
+                             (int)sizeof process.start.build, process.start.build, VTAD_VERSION);
+    process.page = mmap(NULL, sizeof *process.page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (process.page == MAP_FAILED)
+        return vta_error_set(error, VTA_EIO, "the page shared with vtad: %s", strerror(errno));
+    return 0;
+}
+
+/* What the C library, a thread's end and compiled modules would otherwise look for when no file is
+ * to be seen any more. */
+static void load_early(void)
+{
+    static const char *const libraries[] = { "libgcc_s.so.1", "libm.so.6", "libstdc++.so.6" };
+    for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++)
+        (void)dlopen(libraries[i], RTLD_NOW | RTLD_GLOBAL); /* one that is missing is not used */
+    mallopt(M_ARENA_MAX, 2); /* each arena reserves address space, which is limited */
+}
+
+static int lock_in(struct channel_ready *ready, bool *moved, struct vta_error *error)
+{
+    const struct channel_start *start = &process.start;
+    const struct box_options options = { .scratch = start->scratch,
+                                         .user = start->user,
+                                         .memory_bytes = start->memory_bytes,
+                                         .file_bytes = start->file_bytes,
+                                         .cpu_s = start->cpu_s,
+                                         .descriptors = DESCRIPTORS,
+                                         .processes = start->processes };
+    struct box_report report;
+    int rc = box_enter(&options, &report, error);
+    if (rc != 0)
+        return rc;
+    snprintf(ready->box, sizeof ready->box, "%s", report.text);
+    ready->complete = report.complete;
+    *moved = report.moved;
+    process.viewless = report.viewless;
+    if (!report.complete && start->box_required)
+        return vta_error_set(error, VTA_EUNSUPPORTED, "%s", report.text);
+    return 0;
+}
+
+static int make_worker(const char *scratch, struct vta_error *error)
+{
+    const struct channel_start *start = &process.start;
+    const struct worker_host host = { .log = host_log, .link = host_link };
+    struct worker_options options;
+    worker_options_default(&options);
+    options.board.hw = start->hw;
+    options.board.dram_bytes = start->dram_bytes;
+    options.board.max_work = start->max_work;
+    options.run_deadline_ms = start->run_deadline_ms;
+    options.max_message_bytes = start->max_message_bytes;
+    options.max_upload_bytes = start->max_upload_bytes;
+    options.max_cpu_bytes = start->max_cpu_bytes;
+    options.max_files = start->max_files;
+    options.max_handles = start->max_handles;
+    options.max_evaluations = start->max_evaluations;
+    options.threads = start->threads;
+    int rc = worker_open(&process.worker, &options, &host,
+                         process.viewless ? &once_loader : &module_dso_loader, scratch, error);
+    if (rc == 0 && strcmp(scratch, "/") == 0)
+        process.worker.scratch[0] = '\0'; /* what "/NAME" begins with */
+    return rc;
+}
+
+/* ---- The session ---------------------------------------------------------------------------- */
+
+static int prepare(struct vta_error *error)
+{
+    static struct channel_ready ready;
+    bool moved = false;
+    int rc = receive_start(error);
+    if (rc == 0 && process.start.kernels[0] != '\0')
+        rc = vta_kernels_force(process.start.kernels, error);
+    if (rc == 0) {
+        load_early();
+        rc = lock_in(&ready, &moved, error);
+    }
+    if (rc == 0)
+        rc = make_worker(moved ? "/" : process.start.scratch, error);
+    if (rc == 0)
+        say(CHANNEL_READY, 0, &ready, sizeof ready);
+    return rc;
+}
+
+static _Noreturn void serve_one(void)
+{
+    struct channel_head head;
+    struct vta_error error = { .insn = -1 };
+    size_t nbytes;
+    if (!channel_receive(CHANNEL_FD, &head, payload, &nbytes, &process.client, true))
+        _exit(0); /* the daemon has ended, or needs this process no more */
+    if (head.type != CHANNEL_SESSION || process.client < 0)
+        end(VTA_EINTERNAL, "no session came");
+    process.session = head.id;
+    int flags = fcntl(process.client, F_GETFL);
+    if (flags < 0 || fcntl(process.client, F_SETFL, flags & ~O_NONBLOCK) != 0)
+        end(VTA_EIO, strerror(errno));
+
+    struct wire socket_wire = wire_socket(&process.client);
+    const struct wire wire = { .read = client_read,
+                               .write = client_write,
+                               .context = &socket_wire };
+    int rc = session_run(&process.worker, &wire, payload, nbytes, &error);
+    end(rc, rc == 0 ? "the client closed" : error.message);
+}
+
+static int serve(void)
+{
+    struct vta_error error = { .insn = -1 };
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond its limit is an error of a write */
+    close_range(CHANNEL_FD + 3, ~0U, 0);
+    int rc = prepare(&error);
+    if (rc != 0)
+        end(rc, error.message);
+    serve_one();
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "serve") == 0)
+        return serve();
+    if (argc == 2 + LINK_ARGUMENTS && strcmp(argv[1], "link") == 0)
+        return linker_main(argv + 2);
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("vtad-worker " VTAD_VERSION "\n");
+        return 0;
+    }
+    fprintf(stderr, "vtad-worker is started by vtad(8)\n");
+    return 2;
+}
