@@ -14,6 +14,8 @@
 #include "core/suggest.h"
 
 #define FILE_BYTES_MAX (1 << 20)
+#define TVM_KEY_MAX    256
+#define TVM_USER_MAX   32
 
 static void *member(const struct config *config, const struct config_key *key)
 {
@@ -34,7 +36,8 @@ static void key_clear(struct config *config, const struct config_key *key)
 {
     if (key->type == CONFIG_LISTEN) {
         list_clear(member(config, key));
-    } else if (key->type == CONFIG_PATH || key->type == CONFIG_HARDWARE) {
+    } else if (key->type == CONFIG_PATH || key->type == CONFIG_TEXT ||
+               key->type == CONFIG_HARDWARE) {
         char **text = member(config, key);
         free(*text);
         *text = NULL;
@@ -162,6 +165,7 @@ int config_set(struct config *config, const struct config_key *key, const char *
     case CONFIG_WORD:
         return set_word(config, key, text, error);
     case CONFIG_PATH:
+    case CONFIG_TEXT:
     case CONFIG_HARDWARE:
         return set_text(config, key, text, error);
     case CONFIG_LISTEN:
@@ -199,6 +203,7 @@ static const char *expected(enum config_type type)
         return "a whole number of bytes, or text as \"64MiB\"";
     case CONFIG_WORD:
     case CONFIG_PATH:
+    case CONFIG_TEXT:
         return "a string";
     case CONFIG_LISTEN:
         return "an array of strings";
@@ -337,8 +342,33 @@ static int read_hardware(struct config *config, struct vta_error *error)
     return rc;
 }
 
+/* The first word of what a client sends is its key, so that one with a space could not be met. */
+static int check_tvm(const struct config *config, struct vta_error *error)
+{
+    size_t length = config->tvm_key != NULL ? strlen(config->tvm_key) : 0;
+    for (size_t i = 0; i < length; i++)
+        if (isspace((unsigned char)config->tvm_key[i]))
+            return vta_error_set(error, VTA_ECONFIG, "tvm_key: '%s' has a space in it",
+                                 config->tvm_key);
+    if (length > TVM_KEY_MAX)
+        return vta_error_limit(error, VTA_ECONFIG, TVM_KEY_MAX, (int64_t)length,
+                               "tvm_key: has %zu bytes, the limit is %d", length, TVM_KEY_MAX);
+    if (config->tvm_user == NULL || strlen(config->tvm_user) > TVM_USER_MAX)
+        return vta_error_set(error, VTA_ECONFIG, "tvm_user: a name of 1 to %d bytes is needed",
+                             TVM_USER_MAX);
+    if (config->tvm_memory_bytes != 0 && config->tvm_memory_bytes < config->dram_bytes)
+        return vta_error_limit(error, VTA_ECONFIG, (int64_t)config->dram_bytes,
+                               (int64_t)config->tvm_memory_bytes,
+                               "tvm_memory_bytes: %" PRIu64 " is below dram_bytes, %" PRIu64,
+                               config->tvm_memory_bytes, config->dram_bytes);
+    return 0;
+}
+
 int config_check(struct config *config, struct vta_error *error)
 {
+    int rc = check_tvm(config, error);
+    if (rc != 0)
+        return rc;
     if (config->dram_bytes % 4096 != 0)
         return vta_error_limit(error, VTA_ECONFIG, 4096, (int64_t)config->dram_bytes,
                                "dram_bytes: %" PRIu64 " is not a multiple of the page, 4096",
@@ -349,7 +379,7 @@ int config_check(struct config *config, struct vta_error *error)
                                "max_queued_bytes: %" PRIu64 " is below max_message_bytes, %" PRIu64,
                                config->max_queued_bytes, config->max_message_bytes);
     if (config->kernels != 0) {
-        int rc = vta_kernels_check(config_kernels[config->kernels], error);
+        rc = vta_kernels_check(config_kernels[config->kernels], error);
         if (rc != 0) {
             vta_error_prefix(error, "kernels");
             return rc;
@@ -408,7 +438,8 @@ static void print_value(const struct config *config, const struct config_key *ke
     case CONFIG_WORD:
         print_string(key->words[*(uint64_t *)member(config, key)], file);
         break;
-    case CONFIG_PATH: {
+    case CONFIG_PATH:
+    case CONFIG_TEXT: {
         const char *text = *(char **)member(config, key);
         print_string(text != NULL ? text : "", file);
         break;
@@ -472,6 +503,7 @@ bool config_same(const struct config *a, const struct config *b, const struct co
     case CONFIG_WORD:
         return *(uint64_t *)member(a, key) == *(uint64_t *)member(b, key);
     case CONFIG_PATH:
+    case CONFIG_TEXT:
         return same_text(*(char **)member(a, key), *(char **)member(b, key));
     case CONFIG_LISTEN:
         return same_list(member(a, key), member(b, key));
@@ -499,6 +531,10 @@ void config_reload(struct config *config, struct config *fresh,
             config->hardware = fresh->hardware;
             config->hw = fresh->hw;
             fresh->hardware = old;
+        } else if (key->type == CONFIG_PATH || key->type == CONFIG_TEXT) {
+            char **place = member(config, key), **other = member(fresh, key), *old = *place;
+            *place = *other;
+            *other = old;
         } else { /* every other key that can be reloaded is a number */
             *(uint64_t *)member(config, key) = *(uint64_t *)member(fresh, key);
         }

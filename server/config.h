@@ -35,6 +35,29 @@ struct config {
     uint64_t threads;
     char *store; /* NULL: none */
     uint64_t max_store_modules, max_store_bytes;
+
+    /* TVM sessions and their worker processes. */
+    uint64_t tvm;      /* enum tvm_mode */
+    char *tvm_key;     /* NULL: the empty one */
+    char *tvm_worker;  /* path of vtad-worker; NULL: the one of this build */
+    uint64_t tvm_box;  /* enum tvm_box */
+    char *tvm_user;    /* whom workers become where vtad is root */
+    char *tvm_scratch; /* NULL: $TMPDIR or /tmp */
+    char *tvm_linker;  /* name or path */
+    char *tvm_cache;   /* of linked modules; NULL: in the scratch folder */
+    uint64_t max_tvm_sessions, tvm_pool, tvm_memory_bytes, tvm_cpu_s, tvm_threads;
+    uint64_t max_tvm_upload_bytes, max_tvm_files, max_tvm_cpu_bytes, max_tvm_handles;
+    uint64_t tvm_call_deadline_ms, tvm_link_deadline_ms, tvm_cache_bytes;
+};
+
+/* In the order of the keys' words. */
+enum tvm_mode {
+    TVM_ON,
+    TVM_OFF
+};
+enum tvm_box {
+    TVM_BOX_REQUIRE, /* without a complete box there are no TVM sessions */
+    TVM_BOX_WARN
 };
 
 /* The words of the key kernels: "auto", then names of kernel sets (core/kernels.h). */
@@ -45,6 +68,7 @@ enum config_type {
     CONFIG_BYTES,   /* a whole number, or text with KiB, MiB or GiB */
     CONFIG_WORD,    /* one of key->words; the member holds its index */
     CONFIG_PATH,    /* a string; "" is none */
+    CONFIG_TEXT,    /* the same, which names no file */
     CONFIG_LISTEN,  /* an array of addresses; a flag adds one */
     CONFIG_HARDWARE /* a path, or an object of vta_config.json's keys */
 };

@@ -9,6 +9,8 @@
 
 /* In the order of enum log_level and enum log_target. */
 static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
+static const char *const tvm_words[] = { "on", "off", NULL };
+static const char *const box_words[] = { "require", "warn", NULL };
 static const char *const target_words[] = { "auto", "stderr", "journal", NULL };
 
 const char *const config_kernels[] = { "auto", "vnni", "avx2", "neon", "portable", NULL };
@@ -77,6 +79,53 @@ static const struct config_key keys[] = {
       .reload = RELOAD_SESSIONS, .help = "modules in the store" },
     { KEY(max_store_bytes), .type = CONFIG_BYTES, .min = 1024, .max = 1024 * GIB,
       .fallback = "1GiB", .reload = RELOAD_SESSIONS, .help = "bytes of all modules in the store" },
+    { KEY(tvm), .type = CONFIG_WORD, .words = tvm_words, .fallback = "on",
+      .reload = RELOAD_SESSIONS, .help = "whether TVM clients are served" },
+    { KEY(tvm_key), .type = CONFIG_TEXT, .reload = RELOAD_SESSIONS,
+      .help = "the key that TVM clients must ask for; the empty one by default" },
+    { KEY(max_tvm_sessions), .type = CONFIG_COUNT, .min = 1, .max = 4096, .fallback = "64",
+      .reload = RELOAD_NOW, .help = "TVM sessions at once, each a process" },
+    { KEY(tvm_pool), .type = CONFIG_COUNT, .min = 0, .max = 256, .fallback = "2",
+      .reload = RELOAD_NOW, .help = "worker processes kept ready for TVM sessions to come" },
+    { KEY(tvm_worker), .type = CONFIG_PATH, .reload = RELOAD_RESTART,
+      .help = "the program vtad-worker; that of this build by default" },
+    { KEY(tvm_box), .type = CONFIG_WORD, .words = box_words, .fallback = "require",
+      .reload = RELOAD_SESSIONS,
+      .help = "what to do where the kernel lacks a part of the workers' box: refuse TVM sessions, "
+              "or warn" },
+    { KEY(tvm_user), .type = CONFIG_TEXT, .fallback = "nobody", .reload = RELOAD_RESTART,
+      .help = "the user whom workers become where vtad is started as root" },
+    { KEY(tvm_scratch), .type = CONFIG_PATH, .reload = RELOAD_RESTART,
+      .help = "directory in which workers' folders are made; $TMPDIR or /tmp by default" },
+    { KEY(tvm_memory_bytes), .type = CONFIG_BYTES, .min = 0, .max = 1024 * GIB, .fallback = "0",
+      .reload = RELOAD_SESSIONS,
+      .help = "address space of a worker; 0: dram_bytes, max_tvm_cpu_bytes and 2 GiB" },
+    { KEY(tvm_cpu_s), .type = CONFIG_COUNT, .min = 0, .max = 31536000, .fallback = "86400",
+      .reload = RELOAD_SESSIONS, .help = "processor seconds of a TVM session; 0: no limit" },
+    { KEY(tvm_threads), .type = CONFIG_COUNT, .min = 0, .max = 1024, .fallback = "0",
+      .reload = RELOAD_SESSIONS,
+      .help = "threads of a module's parallel loops; 0: one per processor" },
+    { KEY(tvm_call_deadline_ms), .type = CONFIG_COUNT, .min = 0, .max = UINT32_MAX,
+      .fallback = "600000", .reload = RELOAD_NOW,
+      .help = "longest request of a TVM session, after which its worker is killed; 0: no limit" },
+    { KEY(max_tvm_upload_bytes), .type = CONFIG_BYTES, .min = 1024, .max = 64 * GIB,
+      .fallback = "256MiB", .reload = RELOAD_SESSIONS,
+      .help = "bytes of all files that a TVM session holds" },
+    { KEY(max_tvm_files), .type = CONFIG_COUNT, .min = 1, .max = 65536, .fallback = "256",
+      .reload = RELOAD_SESSIONS, .help = "files that a TVM session holds" },
+    { KEY(max_tvm_cpu_bytes), .type = CONFIG_BYTES, .min = 4096, .max = 1024 * GIB,
+      .fallback = "1GiB", .reload = RELOAD_SESSIONS,
+      .help = "bytes of a TVM session's tensors and workspaces on the cpu" },
+    { KEY(max_tvm_handles), .type = CONFIG_COUNT, .min = 1, .max = 1 << 20, .fallback = "65536",
+      .reload = RELOAD_SESSIONS, .help = "functions, modules and tensors, each, of a TVM session" },
+    { KEY(tvm_linker), .type = CONFIG_PATH, .fallback = "ld", .reload = RELOAD_NOW,
+      .help = "the program that links uploaded object files" },
+    { KEY(tvm_link_deadline_ms), .type = CONFIG_COUNT, .min = 1, .max = 3600000,
+      .fallback = "60000", .reload = RELOAD_NOW, .help = "time that linking a module may take" },
+    { KEY(tvm_cache), .type = CONFIG_PATH, .reload = RELOAD_RESTART,
+      .help = "directory of linked modules that outlives vtad; none by default" },
+    { KEY(tvm_cache_bytes), .type = CONFIG_BYTES, .min = 0, .max = 1024 * GIB, .fallback = "256MiB",
+      .reload = RELOAD_NOW, .help = "bytes of linked modules that are kept" },
 };
 
 const struct config_key *config_keys(size_t *count)

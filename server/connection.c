@@ -11,8 +11,14 @@
 #include "proto/rpc.h"
 #include "server.h"
 #include "stream.h"
+#include "tvm.h"
+#include "worker/channel.h"
 
 #define LINGER_MS 2000 /* for a peer to read the last answer and close */
+
+/* Of one read, before it is known whose they are: what a worker can be handed along with the
+ * socket, less a magic number that came before. */
+#define FIRST_BYTES_MAX (CHANNEL_EARLY_MAX - SNIFF_BYTES)
 
 static const struct transport_events events;
 
@@ -22,6 +28,8 @@ static void log_end(const struct connection *connection)
 {
     const struct transport *transport = connection->transport;
     double seconds = (double)(uv_now(&connection->server->loop) - connection->opened) / 1000;
+    if (connection->handed_over)
+        return;
     if (connection->native == NULL) {
         log_info("connection %llu from %s closed: %s", (unsigned long long)connection->id,
                  transport->peer, connection->reason);
@@ -47,8 +55,9 @@ void connection_release(struct connection *connection)
     struct server *server = connection->server;
     server_remove(server, connection);
     native_free(connection->native);
+    tvm_free(connection->tvm);
     free(connection);
-    server_connection_gone(server);
+    server_something_gone(server);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -66,6 +75,7 @@ static bool is_session(enum connection_state state)
 {
     switch (state) {
     case CONNECTION_SNIFFING:
+    case CONNECTION_GREETING:
     case CONNECTION_OPEN:
     case CONNECTION_DRAINING:
         return true;
@@ -99,6 +109,14 @@ void connection_close(struct connection *connection, const char *format, ...)
     uv_close((uv_handle_t *)&connection->timer, on_timer_closed);
     if (connection->native != NULL)
         native_close(connection->native);
+    if (connection->tvm != NULL)
+        tvm_close(connection->tvm);
+}
+
+void connection_handed_over(struct connection *connection)
+{
+    connection->handed_over = true;
+    connection_close(connection, "a worker has the socket");
 }
 
 /* ---- The last word ------------------------------------------------------------------------- */
@@ -119,6 +137,18 @@ static void linger(struct connection *connection, const char *reason)
     transport_read(connection->transport, true);
 }
 
+void connection_last_word(struct connection *connection, const void *bytes, size_t nbytes,
+                          const char *reason)
+{
+    if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_LINGERING)
+        return;
+    int rc = transport_write(connection->transport, bytes, nbytes, NULL, 0);
+    if (rc < 0)
+        connection_close(connection, "%s", reason);
+    else
+        linger(connection, reason);
+}
+
 void connection_refuse(struct connection *connection, const struct vta_error *error)
 {
     if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_LINGERING)
@@ -131,11 +161,7 @@ void connection_refuse(struct connection *connection, const struct vta_error *er
     msgpack_sbuffer_clear(&reply->head);
     msgpack_packer_init(&packer, &reply->head, msgpack_sbuffer_write);
     vta_rpc_pack_error(&packer, 0, error);
-    int rc = transport_write(connection->transport, reply->head.data, reply->head.size, NULL, 0);
-    if (rc < 0)
-        connection_close(connection, "%s", error->message);
-    else
-        linger(connection, error->message);
+    connection_last_word(connection, reply->head.data, reply->head.size, error->message);
 }
 
 /* ---- Timers -------------------------------------------------------------------------------- */
@@ -143,7 +169,8 @@ void connection_refuse(struct connection *connection, const struct vta_error *er
 static void on_handshake_timeout(uv_timer_t *timer)
 {
     struct connection *connection = timer->data;
-    connection_close(connection, "no protocol within %llu ms",
+    connection_close(connection, "%s within %llu ms",
+                     connection->tvm != NULL ? tvm_waits_for(connection->tvm) : "no protocol",
                      (unsigned long long)connection->server->config.handshake_timeout_ms);
 }
 
@@ -200,6 +227,21 @@ static void open_session(struct connection *connection, size_t nbytes)
     native_begin(connection->native, nbytes);
 }
 
+/* nbytes are in the shared buffer, after some of the magic number that may have come before. */
+static void open_tvm(struct connection *connection, size_t had, size_t nbytes)
+{
+    uint8_t *bytes = connection->server->pool.shared;
+    memmove(bytes + had, bytes, nbytes);
+    memcpy(bytes, connection->first, had);
+    connection->tvm = tvm_open(connection, bytes, had + nbytes);
+    if (connection->tvm == NULL) {
+        connection_close(connection, "no memory for a TVM handshake");
+        return;
+    }
+    enter(connection, CONNECTION_GREETING);
+    tvm_arrived(connection->tvm, 0);
+}
+
 static void close_unknown(struct connection *connection)
 {
     char text[3 * SNIFF_BYTES + 1] = "";
@@ -224,8 +266,7 @@ static void look_at_first_bytes(struct connection *connection, size_t nbytes)
             open_session(connection, nbytes);
         break;
     case SNIFF_TVM:
-        log_warning("TVM sessions are not supported by this build");
-        connection_close(connection, "TVM sessions are not supported by this build");
+        open_tvm(connection, had, nbytes);
         break;
     case SNIFF_UNKNOWN:
         close_unknown(connection);
@@ -243,11 +284,14 @@ static void on_room(void *owner, uint8_t **bytes, size_t *nbytes)
     case CONNECTION_DRAINING:
         native_room(connection->native, bytes, nbytes);
         break;
+    case CONNECTION_GREETING:
+        tvm_room(connection->tvm, bytes, nbytes);
+        break;
     case CONNECTION_SNIFFING:
     case CONNECTION_LINGERING:
     case CONNECTION_CLOSING:
         *bytes = connection->server->pool.shared;
-        *nbytes = connection->server->pool.shared_size;
+        *nbytes = FIRST_BYTES_MAX;
         break;
     }
 }
@@ -259,6 +303,9 @@ static void on_arrived(void *owner, size_t nbytes)
     switch (connection->state) {
     case CONNECTION_SNIFFING:
         look_at_first_bytes(connection, nbytes);
+        break;
+    case CONNECTION_GREETING:
+        tvm_arrived(connection->tvm, nbytes);
         break;
     case CONNECTION_OPEN:
     case CONNECTION_DRAINING:
@@ -279,6 +326,7 @@ static void on_drained(void *owner)
         native_drained(connection->native);
         break;
     case CONNECTION_SNIFFING:
+    case CONNECTION_GREETING:
     case CONNECTION_LINGERING:
     case CONNECTION_CLOSING:
         break;
@@ -317,6 +365,7 @@ void connection_drain(struct connection *connection)
         }
         break;
     case CONNECTION_SNIFFING:
+    case CONNECTION_GREETING:
         connection_close(connection, "the server stops");
         break;
     case CONNECTION_DRAINING:

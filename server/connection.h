@@ -1,10 +1,11 @@
 /* connection.h: the life of one connection, from accept to the last thing that is released.
  *
  *     SNIFFING ──first bytes──▶ OPEN ──daemon stops──▶ DRAINING
- *         │                      │                         │
- *         ├──────refused─────────┴───────▶ LINGERING ◀─────┤   the last answer is on its way
- *         │                                   │            │
- *         └───────────▶ CLOSING ◀─────────────┴────────────┘   ──▶ freed
+ *       │  └──TVM's──▶ GREETING  │                         │
+ *       │               │    │   │                         │
+ *       ├──────refused──┼────┴───┴───────▶ LINGERING ◀─────┤   the last answer is on its way
+ *       │               │                     │            │
+ *       └───────────────┴──▶ CLOSING ◀────────┴────────────┘   ──▶ freed
  *
  * Any state goes to CLOSING at once when the peer is gone. CLOSING ends when the transport, the
  * timers and a call on the thread pool have all come back.
@@ -21,9 +22,11 @@
 
 struct server;
 struct native;
+struct tvm;
 
 enum connection_state {
     CONNECTION_SNIFFING,
+    CONNECTION_GREETING, /* TVM's handshake; then it waits for a worker, who gets the socket */
     CONNECTION_OPEN,
     CONNECTION_DRAINING,  /* answers what was started, starts nothing new */
     CONNECTION_LINGERING, /* has said its last word; discards what comes until the peer closes, so
@@ -36,6 +39,7 @@ struct connection {
     struct server *server;
     struct transport *transport;
     struct native *native; /* owned; from OPEN on */
+    struct tvm *tvm;       /* owned; from GREETING on */
     uint64_t id;
     enum connection_state state;
     uv_timer_t timer;        /* first bytes, idleness, lingering */
@@ -43,6 +47,7 @@ struct connection {
     uint64_t opened, active; /* loop time in ms: accepted, last heard of */
     uint8_t first[SNIFF_BYTES];
     size_t first_count;
+    bool handed_over; /* a worker has the socket, and the session's log lines */
     char reason[256]; /* why it ends */
 };
 
@@ -51,6 +56,13 @@ void connection_accept(struct server *server, uv_stream_t *listener);
 
 /* Sends an error response with msgid 0 and ends the connection. */
 void connection_refuse(struct connection *connection, const struct vta_error *error);
+
+/* Sends some bytes and ends the connection, so that the peer can read them. */
+void connection_last_word(struct connection *connection, const void *bytes, size_t nbytes,
+                          const char *reason);
+
+/* A worker has the socket: lets go of it. */
+void connection_handed_over(struct connection *connection);
 
 /* Ends the connection now. The first reason given is the one that is logged. */
 void connection_close(struct connection *connection, const char *format, ...) VTA_PRINTF(2, 3);

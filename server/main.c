@@ -42,6 +42,8 @@ static const char *value_name(enum config_type type)
         return "WORD";
     case CONFIG_PATH:
         return "PATH";
+    case CONFIG_TEXT:
+        return "TEXT";
     case CONFIG_LISTEN:
         return "ADDRESS";
     case CONFIG_HARDWARE:

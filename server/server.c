@@ -51,11 +51,13 @@ static void close_handles(struct server *server)
         uv_close((uv_handle_t *)&server->watchdog, NULL);
     if (!uv_is_closing((uv_handle_t *)&server->grace))
         uv_close((uv_handle_t *)&server->grace, NULL);
+    pool_close(&server->workers);
 }
 
-void server_connection_gone(struct server *server)
+void server_something_gone(struct server *server)
 {
-    if (server->state != SERVER_RUNNING && server->connections == NULL)
+    if (server->state != SERVER_RUNNING && server->connections == NULL &&
+        pool_is_over(&server->workers))
         close_handles(server);
 }
 
@@ -65,6 +67,7 @@ static void close_all(struct server *server)
     server->state = SERVER_STOPPED;
     for (struct connection *each = server->connections; each != NULL; each = each->next)
         connection_close(each, "the server stops");
+    pool_kill(&server->workers);
 }
 
 static void on_grace(uv_timer_t *timer);
@@ -76,6 +79,7 @@ static void cancel_all(struct server *server)
     for (struct connection *each = server->connections; each != NULL; each = each->next)
         if (each->native == NULL || !native_stop(each->native, VTA_ECANCELLED))
             connection_close(each, "the server stops"); /* its peer does not read */
+    pool_kill(&server->workers);
     uv_timer_start(&server->grace, on_grace, LAST_ANSWERS_MS, 0);
 }
 
@@ -98,8 +102,9 @@ static void stop(struct server *server)
     listen_close(server);
     for (struct connection *each = server->connections; each != NULL; each = each->next)
         connection_drain(each);
+    pool_drain(&server->workers);
     uv_timer_start(&server->grace, on_grace, server->config.grace_ms, 0);
-    server_connection_gone(server);
+    server_something_gone(server);
 }
 
 /* ---- Reloading ----------------------------------------------------------------------------- */
@@ -131,6 +136,7 @@ static void reload(struct server *server)
         log_set_level((enum log_level)server->config.log_level);
         for (struct connection *each = server->connections; each != NULL; each = each->next)
             connection_reloaded(each);
+        pool_reloaded(&server->workers);
         log_notice("reload: done");
     }
     config_clear(&fresh);
@@ -185,6 +191,7 @@ static int start_handles(struct server *server, struct vta_error *error)
 void server_clear(struct server *server)
 {
     uv_loop_close(&server->loop);
+    pool_clear(&server->workers);
     inbox_pool_clear(&server->pool);
     msgpack_zone_destroy(&server->zone);
     vta_reply_clear(&server->reply);
@@ -214,8 +221,10 @@ int server_start(struct server *server, struct config *config, const struct conf
         rc = vta_service_store_prepare(server->config.store, error);
     if (rc == 0)
         rc = listen_all(server, &server->config.listen, error);
-    if (rc == 0)
+    if (rc == 0) {
+        pool_open(&server->workers, server);
         return 0;
+    }
 
     listen_close(server);
     close_handles(server);

@@ -13,6 +13,7 @@
 #include "config.h"
 #include "inbox.h"
 #include "listen.h"
+#include "pool.h"
 #include "service/service.h"
 
 struct connection;
@@ -36,6 +37,8 @@ struct server {
     uv_signal_t signals[3];
     uv_timer_t watchdog, grace;
 
+    struct pool workers; /* of TVM sessions */
+
     struct connection *connections; /* newest first */
     uint64_t connection_count, last_id;
     uint64_t session_count; /* of the connections, those that have not had their last word */
@@ -58,6 +61,7 @@ void server_clear(struct server *server);
 /* For connection.c. */
 void server_add(struct server *server, struct connection *connection);
 void server_remove(struct server *server, struct connection *connection);
-void server_connection_gone(struct server *server);
+/* The last connection or worker of a server that stops ends the loop. */
+void server_something_gone(struct server *server);
 
 #endif

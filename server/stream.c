@@ -203,6 +203,12 @@ static size_t stream_unsent(const struct transport *transport)
     return of(transport)->uv.stream.write_queue_size;
 }
 
+static int stream_descriptor(const struct transport *transport)
+{
+    int fd;
+    return uv_fileno(&of(transport)->uv.handle, &fd) == 0 ? fd : -1;
+}
+
 /* ---- The end ------------------------------------------------------------------------------- */
 
 static void on_finished(uv_shutdown_t *request, int status)
@@ -238,6 +244,7 @@ static void stream_close(struct transport *transport)
 static const struct transport_ops stream_ops = { .read = stream_read,
                                                  .write = stream_write,
                                                  .unsent = stream_unsent,
+                                                 .descriptor = stream_descriptor,
                                                  .finish = stream_finish,
                                                  .close = stream_close };
 

@@ -34,6 +34,7 @@ struct transport_ops {
     int (*write)(struct transport *transport, const void *head, size_t head_bytes, const void *bulk,
                  size_t bulk_bytes);
     size_t (*unsent)(const struct transport *transport);
+    int (*descriptor)(const struct transport *transport);
     void (*finish)(struct transport *transport);
     void (*close)(struct transport *transport);
 };
@@ -64,6 +65,12 @@ static inline int transport_write(struct transport *transport, const void *head,
 static inline size_t transport_unsent(const struct transport *transport)
 {
     return transport->ops->unsent(transport);
+}
+
+/* The socket, for another process to take over; it stays the transport's. */
+static inline int transport_descriptor(const struct transport *transport)
+{
+    return transport->ops->descriptor(transport);
 }
 
 /* Tells the peer, after what was written, that no more comes. */

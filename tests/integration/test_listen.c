@@ -233,16 +233,6 @@ Test(listen, closes_every_first_byte_that_opens_neither_protocol)
     }
 }
 
-Test(listen, says_that_tvm_sessions_are_not_supported)
-{
-    daemon_start(&daemon_, NULL);
-    wire_connect(&session.wire, daemon_.port);
-    wire_send(&session.wire, "\x71", 1); /* in two pieces */
-    wire_send(&session.wire, "\xf2\x0f\x00", 3);
-    wire_expect_end(&session.wire);
-    daemon_wait_log(&daemon_, "TVM sessions are not supported by this build");
-}
-
 /* ---- The command line ---------------------------------------------------------------------- */
 
 static void expect_exit(const char *const *flags, int status, const char *text)

@@ -1,0 +1,38 @@
+/* child.h: processes that the daemon starts, and hears of when they end. What they are for is their
+ * owner's business.
+ *
+ * Not uv_spawn: that copies the daemon's page tables with fork, which takes a tenth of a second
+ * once sessions use gigabytes of board memory. posix_spawn shares them until the program is there.
+ */
+#ifndef VTA_SERVER_CHILD_H
+#define VTA_SERVER_CHILD_H
+
+#include <uv.h>
+
+#include <vta/error.h>
+
+struct child {
+    struct child *previous, *next;
+    struct children *children;
+    pid_t pid;                                      /* 0: none runs */
+    void (*ended)(struct child *child, int status); /* status as wait(2) gives it */
+};
+
+struct children {
+    uv_signal_t signal; /* SIGCHLD */
+    struct child *first;
+};
+
+int children_open(struct children *children, uv_loop_t *loop, struct vta_error *error);
+void children_close(struct children *children); /* once none is left; may be called again */
+
+/* Starts a program with these arguments (NULL-terminated) in a process group of its own, so that
+ * the keys of a terminal do not reach it. Its standard input is `input`; its output goes nowhere.
+ * child->ended is set, and called from the loop once; what it has started is killed with it. */
+int child_spawn(struct children *children, struct child *child, char *const *arguments, int input,
+                struct vta_error *error);
+
+/* SIGKILL to it and what it has started; nothing where it has ended. */
+void child_kill(struct child *child);
+
+#endif

@@ -1,0 +1,199 @@
+/* scratch.c: making, locking, finding and removing scratch folders.
+ */
+#include "scratch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define PREFIX     "vtad-scratch-"
+#define DEPTH_MAX  32    /* of folders in folders, a descriptor each */
+#define ROUNDS_MAX 10000 /* of emptying a folder that grows deep ones */
+
+/* ---- Removing ------------------------------------------------------------------------------ */
+
+/* By descriptors, so that a folder that turns into a link on the way leads nowhere. Folders too far
+ * down are moved up to `top`, which is emptied again then. */
+static void empty(int folder, int top, int depth)
+{
+    static _Atomic unsigned moved;
+    DIR *list = fdopendir(folder);
+    if (list == NULL) {
+        close(folder);
+        return;
+    }
+    const struct dirent *entry;
+    while ((entry = readdir(list)) != NULL) {
+        char name[32];
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (unlinkat(dirfd(list), entry->d_name, 0) == 0 || (errno != EISDIR && errno != EPERM))
+            continue;
+        int inner =
+            openat(dirfd(list), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (inner < 0)
+            continue;
+        if (depth < DEPTH_MAX) {
+            empty(inner, top, depth + 1);
+            unlinkat(dirfd(list), entry->d_name, AT_REMOVEDIR);
+            continue;
+        }
+        close(inner);
+        snprintf(name, sizeof name, "deep-%u", moved++);
+        renameat(dirfd(list), entry->d_name, top, name);
+    }
+    closedir(list);
+}
+
+int scratch_remove(const char *path)
+{
+    int top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc = -1, reason = errno;
+    for (int i = 0; i < ROUNDS_MAX && top >= 0 && rc != 0; i++) {
+        int folder = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (folder >= 0)
+            empty(folder, top, 0);
+        rc = rmdir(path);
+        reason = errno;
+    }
+    if (top >= 0)
+        close(top);
+    return rc == 0 ? 0 : -reason;
+}
+
+/* ---- Left-overs ---------------------------------------------------------------------------- */
+
+/* Whether a folder was a daemon's of this user, and no process holds its lock. */
+static bool is_left_over(int parent, const char *name)
+{
+    struct stat st;
+    if (strncmp(name, PREFIX, sizeof PREFIX - 1) != 0 ||
+        fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode) ||
+        st.st_uid != geteuid())
+        return false;
+    int folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0)
+        return false;
+    int lock = openat(folder, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    bool left = lock >= 0 && fstat(lock, &st) == 0 && st.st_uid == geteuid() &&
+                S_ISREG(st.st_mode) && flock(lock, LOCK_EX | LOCK_NB) == 0;
+    if (lock >= 0)
+        close(lock);
+    close(folder);
+    return left;
+}
+
+static void sweep(const char *parent)
+{
+    DIR *list = opendir(parent);
+    const struct dirent *entry;
+    while (list != NULL && (entry = readdir(list)) != NULL) {
+        char path[2 * SCRATCH_PATH_MAX];
+        if (!is_left_over(dirfd(list), entry->d_name))
+            continue;
+        snprintf(path, sizeof path, "%s/%s", parent, entry->d_name);
+        log_notice("removing %s, which a daemon that was killed has left", path);
+        int rc = scratch_remove(path);
+        if (rc != 0)
+            log_warning("%s could not be removed: %s", path, strerror(-rc));
+    }
+    if (list != NULL)
+        closedir(list);
+}
+
+/* ---- Making -------------------------------------------------------------------------------- */
+
+static int find_user(struct scratch *scratch, const char *user, struct vta_error *error)
+{
+    scratch->root = geteuid() == 0;
+    if (!scratch->root)
+        return 0;
+    const struct passwd *entry = getpwnam(user);
+    if (entry == NULL)
+        return vta_error_set(error, VTA_ECONFIG, "tvm_user: there is no user '%s'", user);
+    scratch->uid = entry->pw_uid;
+    scratch->gid = entry->pw_gid;
+    return 0;
+}
+
+/* The lock gets its name once it is held, so that nobody sees a folder whose lock is free. */
+static int hold_lock(struct scratch *scratch)
+{
+    char fresh[SCRATCH_PATH_MAX + 16], name[SCRATCH_PATH_MAX + 16];
+    snprintf(fresh, sizeof fresh, "%s/lock-", scratch->path);
+    snprintf(name, sizeof name, "%s/lock", scratch->path);
+    scratch->lock = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (scratch->lock < 0 || flock(scratch->lock, LOCK_EX | LOCK_NB) != 0)
+        return -1;
+    return rename(fresh, name);
+}
+
+static int make_locked(struct scratch *scratch, const char *parent, struct vta_error *error)
+{
+    int n = snprintf(scratch->path, sizeof scratch->path, "%s/" PREFIX "XXXXXX", parent);
+    if (n >= (int)sizeof scratch->path - 16) {
+        scratch->path[0] = '\0';
+        return vta_error_set(error, VTA_ECONFIG, "tvm_scratch: %s: the path is too long", parent);
+    }
+    if (mkdtemp(scratch->path) == NULL) {
+        int reason = errno;
+        scratch->path[0] = '\0';
+        return vta_error_set(error, VTA_EIO, "tvm_scratch: %s: %s", parent, strerror(reason));
+    }
+    if (hold_lock(scratch) != 0 || (scratch->root && chmod(scratch->path, 0711) != 0))
+        return vta_error_set(error, VTA_EIO, "tvm_scratch: %s: %s", scratch->path, strerror(errno));
+    return 0;
+}
+
+int scratch_open(struct scratch *scratch, const char *parent, const char *user,
+                 struct vta_error *error)
+{
+    struct statvfs fs;
+    *scratch = (struct scratch){ .lock = -1 };
+    if (parent == NULL)
+        parent = getenv("TMPDIR");
+    if (parent == NULL || parent[0] != '/')
+        parent = "/tmp";
+    if (statvfs(parent, &fs) == 0 && (fs.f_flag & ST_NOEXEC) != 0)
+        return vta_error_set(error, VTA_ECONFIG,
+                             "tvm_scratch: %s: its file system is mounted noexec, so no module "
+                             "could be loaded from it",
+                             parent);
+    sweep(parent);
+    int rc = find_user(scratch, user, error);
+    if (rc == 0)
+        rc = make_locked(scratch, parent, error);
+    if (rc != 0)
+        scratch_close(scratch);
+    return rc;
+}
+
+void scratch_close(struct scratch *scratch)
+{
+    if (scratch->path[0] != '\0')
+        scratch_remove(scratch->path);
+    if (scratch->lock >= 0)
+        close(scratch->lock);
+    *scratch = (struct scratch){ .lock = -1 };
+}
+
+int scratch_make(const struct scratch *scratch, char *path, bool own, struct vta_error *error)
+{
+    snprintf(path, SCRATCH_PATH_MAX, "%.*s/XXXXXX", SCRATCH_PATH_MAX - 8, scratch->path);
+    if (mkdtemp(path) == NULL)
+        return vta_error_set(error, VTA_EIO, "%s: %s", path, strerror(errno));
+    if (!scratch->root || own || chown(path, scratch->uid, scratch->gid) == 0)
+        return 0;
+    vta_error_set(error, VTA_EIO, "%s: %s", path, strerror(errno));
+    rmdir(path);
+    return VTA_EIO;
+}
