@@ -105,6 +105,15 @@ char *kit_upload_file(struct kit *kit, const char *name, const char *path)
     return uploaded;
 }
 
+const char *kit_built(const char *name)
+{
+    static char path[512];
+    const char *folder = getenv("VTA_MACHINE_DIR");
+    cr_assert_not_null(folder, "VTA_MACHINE_DIR is not set: run this with meson test");
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
 int kit_load(struct kit *kit, const char *name, const void *bytes, size_t nbytes,
              struct module **module)
 {
@@ -171,4 +180,31 @@ int kit_call(struct kit *kit, struct function *function, struct kit_tensor *cons
         codes[i] = TVM_TENSOR;
     }
     return function_call(function, args, codes, count, result, &kit->error);
+}
+
+static int call_int(struct kit *kit, struct module *module, const char *name, int64_t argument,
+                    struct result *result)
+{
+    struct function *function = kit_function(module, name);
+    union tvm_value value = { .i = argument };
+    const int32_t code = TVM_INT;
+    int rc = function_call(function, &value, &code, 1, result, &kit->error);
+    function_release(function);
+    return rc;
+}
+
+int64_t kit_int(struct kit *kit, struct module *module, const char *name, int64_t argument)
+{
+    struct result result;
+    cr_assert_eq(call_int(kit, module, name, argument, &result), 0, "%s", kit->error.message);
+    cr_assert_eq(result.code, TVM_INT, "%s returned type code %d", name, result.code);
+    return result.value.i;
+}
+
+int kit_fails(struct kit *kit, struct module *module, const char *name, int64_t argument)
+{
+    struct result result;
+    int rc = call_int(kit, module, name, argument, &result);
+    result_clear(&result);
+    return rc;
 }

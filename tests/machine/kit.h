@@ -26,6 +26,9 @@ char *kit_upload_file(struct kit *kit, const char *name, const char *path);
 /* A whole file, which the caller frees; asserts that it is there. */
 char *kit_read(const char *path, size_t *nbytes);
 
+/* The path of a file that the build made (imitation.o, imitation.so, …), in a static buffer. */
+const char *kit_built(const char *name);
+
 /* Uploads and loads; the code, with kit->error. The file is removed again. */
 int kit_load(struct kit *kit, const char *name, const void *bytes, size_t nbytes,
              struct module **module);
@@ -43,6 +46,11 @@ struct kit_tensor {
 struct kit_tensor kit_tensor(void *data, int bits, int ndim, const int64_t *shape);
 /* … and on the device, zeroed; data is freed with the kit's runtime. */
 struct kit_tensor kit_device_tensor(struct kit *kit, int bits, int ndim, const int64_t *shape);
+
+/* Calls with one int, and expects an int. */
+int64_t kit_int(struct kit *kit, struct module *module, const char *name, int64_t argument);
+/* Calls with one int; the code, with kit->error. The result is cleared. */
+int kit_fails(struct kit *kit, struct module *module, const char *name, int64_t argument);
 
 /* Calls with tensors; the code, with kit->error. */
 int kit_call(struct kit *kit, struct function *function, struct kit_tensor *const *tensors,
