@@ -16,6 +16,7 @@ struct vta_board {
     struct vta_dram *dram;            /* NULL until first use */
     struct vta_dev *device;           /* NULL until the first run */
     struct vta_stream_cache *streams; /* NULL until the first stream */
+    struct vta_watch watch;
     bool used, skip;
     struct vta_tokens tokens;
     struct vta_counters counters;
@@ -27,6 +28,7 @@ void vta_board_options_default(struct vta_board_options *options)
     vta_hw_default(&options->hw);
     options->device = &vta_sim_device;
     options->dram_bytes = UINT64_C(512) << 20;
+    options->hazards.policy = VTA_HAZARDS_WARN;
 }
 
 int vta_board_open(struct vta_board **result, const struct vta_board_options *options,
@@ -36,6 +38,7 @@ int vta_board_open(struct vta_board **result, const struct vta_board_options *op
     if (board == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory for a board");
     board->options = *options;
+    board->watch.options = options->hazards;
     *result = board;
     return 0;
 }
@@ -45,6 +48,7 @@ static void close_device(struct vta_board *board)
     if (board->device != NULL)
         board->device->ops->close(board->device);
     board->device = NULL;
+    vta_watch_reset(&board->watch);
 }
 
 void vta_board_close(struct vta_board *board)
@@ -185,10 +189,12 @@ static int run_bound(struct vta_board *board, const struct vta_program *program,
     uint64_t wall_ns = now_ns() - start;
     if (rc != 0) {
         board->device->ops->reset(board->device);
+        vta_watch_reset(&board->watch);
         board->tokens = (struct vta_tokens){ 0 };
         return rc;
     }
     board->tokens = program->after;
+    vta_watch_after(&board->watch, program);
     add_counters(&board->counters, &program->counters);
     if (result != NULL)
         *result = (struct vta_run_result){ .counters = program->counters, .wall_ns = wall_ns };
@@ -231,11 +237,21 @@ static int ready_for_streams(struct vta_board *board, struct vta_verify_options 
         board->streams = vta_stream_cache_new(KEPT_STREAMS, KEPT_SIZE);
     if (board->streams == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory to keep streams");
+    vta_stream_cache_look_for(board->streams, vta_watch_looks_for(&board->watch));
     *options = (struct vta_verify_options){ .before = board->tokens,
                                             .max_work = board->options.max_work,
                                             .reader = vta_dram_reader_fn,
                                             .context = dram };
     return 0;
+}
+
+/* Runs the program that the cache gave, unless its hazards are to fail. */
+static int run_kept(struct vta_board *board, const struct vta_program *program,
+                    struct vta_control *control, struct vta_run_result *result,
+                    struct vta_error *error)
+{
+    int rc = vta_watch_before(&board->watch, program, vta_stream_cache_made(board->streams), error);
+    return rc != 0 ? rc : vta_board_run(board, program, NULL, 0, control, result, error);
 }
 
 int vta_board_run_stream(struct vta_board *board, const uint8_t *insns, uint32_t count,
@@ -248,7 +264,7 @@ int vta_board_run_stream(struct vta_board *board, const uint8_t *insns, uint32_t
     if (rc == 0)
         rc = vta_stream_cache_get(board->streams, &board->options.hw, insns, count, &options,
                                   &program, error);
-    return rc != 0 ? rc : vta_board_run(board, program, NULL, 0, control, result, error);
+    return rc != 0 ? rc : run_kept(board, program, control, result, error);
 }
 
 int vta_board_run_decoded(struct vta_board *board, const struct vta_decoded *decoded,
@@ -261,7 +277,7 @@ int vta_board_run_decoded(struct vta_board *board, const struct vta_decoded *dec
     if (rc == 0)
         rc = vta_stream_cache_get_decoded(board->streams, &board->options.hw, decoded, &options,
                                           &program, error);
-    return rc != 0 ? rc : vta_board_run(board, program, NULL, 0, control, result, error);
+    return rc != 0 ? rc : run_kept(board, program, control, result, error);
 }
 
 /* ---- State --------------------------------------------------------------------------------- */

@@ -8,14 +8,16 @@
 #define VTA_CORE_BOARD_H
 
 #include "device.h"
+#include "watch.h"
 
 struct vta_board;
 
 struct vta_board_options {
     struct vta_hw hw;
     const struct vta_device_ops *device;
-    uint64_t dram_bytes; /* quota and capacity; default 512 MiB */
-    uint64_t max_work;   /* per run, in nest iterations; 0: no limit */
+    uint64_t dram_bytes;              /* quota and capacity; default 512 MiB */
+    uint64_t max_work;                /* per run, in nest iterations; 0: no limit */
+    struct vta_watch_options hazards; /* default: warn, with nobody to report to */
 };
 
 void vta_board_options_default(struct vta_board_options *options);
@@ -55,7 +57,9 @@ int vta_board_run(struct vta_board *board, const struct vta_program *program,
 
 /* Runs a stream as it lies in memory: absolute addresses, micro-ops in DRAM. It is decoded and
  * verified for the token counts that the board has, and kept by content (stream_cache.h), so that
- * the same stream is decided once. Fails as vta_stream_cache_get and vta_board_run do. */
+ * the same stream is decided once. By the board's policy it is looked at for hazards then, too:
+ * they are reported, or refused with VTA_EHAZARD. Fails as vta_stream_cache_get and vta_board_run
+ * do. */
 int vta_board_run_stream(struct vta_board *board, const uint8_t *insns, uint32_t count,
                          struct vta_control *control, struct vta_run_result *result,
                          struct vta_error *error);

@@ -130,3 +130,15 @@ int vta_hazards_find(struct vta_hazards **result, const struct vta_program *prog
     *result = finder.hazards;
     return 0;
 }
+
+int vta_program_find_hazards(struct vta_program *program, const struct vta_hazard_options *options,
+                             struct vta_error *error)
+{
+    struct vta_hazards *hazards;
+    int rc = vta_hazards_find(&hazards, program, options, error);
+    if (rc != 0)
+        return rc;
+    vta_hazards_free(program->hazards);
+    program->hazards = hazards;
+    return 0;
+}

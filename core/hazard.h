@@ -46,6 +46,13 @@ static inline bool vta_hazard_is_warning(enum vta_hazard_kind kind)
     return kind == VTA_HAZARD_UNWRITTEN;
 }
 
+/* What is done about hazards. Warnings are told, never failed on. */
+enum vta_hazard_policy {
+    VTA_HAZARDS_OFF,  /* nobody looks */
+    VTA_HAZARDS_WARN, /* told, and the program runs */
+    VTA_HAZARDS_FAIL  /* refused with VTA_EHAZARD */
+};
+
 #define VTA_HAZARD_NO_INSN UINT32_MAX
 #define VTA_HAZARD_DRAM    VTA_MEM_COUNT /* in place of a memory */
 
@@ -74,7 +81,7 @@ struct vta_hazard_options {
 };
 
 /* What a report lists where nobody says otherwise. */
-#define VTA_HAZARDS_LISTED 16
+#define VTA_HAZARDS_LISTED 8
 
 /* Looks at a program that vta_verify accepted. Cost: near linear in instructions, in the SRAM
  * entries that they touch and in the rows that they transfer, and less than a run.
@@ -82,6 +89,11 @@ struct vta_hazard_options {
 int vta_hazards_find(struct vta_hazards **hazards, const struct vta_program *program,
                      const struct vta_hazard_options *options, struct vta_error *error);
 void vta_hazards_free(struct vta_hazards *hazards); /* NULL is allowed */
+
+/* The same, kept in program->hazards. For whoever has just verified the program: it must not be
+ * shared yet. */
+int vta_program_find_hazards(struct vta_program *program, const struct vta_hazard_options *options,
+                             struct vta_error *error);
 
 /* How many hazards, and how many warnings, were found. */
 uint64_t vta_hazards_count(const struct vta_hazards *hazards);

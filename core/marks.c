@@ -73,17 +73,30 @@ void vta_extent_add(struct vta_extent *extent, uint64_t begin, uint64_t end)
     extent->count += end - begin;
 }
 
+/* Adds the set bits of a word. */
+static void add_bits(uint64_t bits, uint32_t word, struct vta_extent *extent)
+{
+    for (; bits != 0; bits &= bits - 1) {
+        const uint64_t entry = (uint64_t)word * 64 + (unsigned)__builtin_ctzll(bits);
+        vta_extent_add(extent, entry, entry + 1);
+    }
+}
+
 void vta_marks_find(const struct vta_marks *marks, enum vta_memory memory, struct vta_run run,
                     bool missing, struct vta_extent *extent)
 {
     for (uint32_t word = run.begin / 64; (uint64_t)word * 64 < run.end; word++) {
         const uint64_t bits = marks->bits[memory][word];
-        uint64_t found = (missing ? ~bits : bits) & mask_of(run, word);
-        for (; found != 0; found &= found - 1) {
-            const uint64_t entry = (uint64_t)word * 64 + (unsigned)__builtin_ctzll(found);
-            vta_extent_add(extent, entry, entry + 1);
-        }
+        add_bits((missing ? ~bits : bits) & mask_of(run, word), word, extent);
     }
+}
+
+void vta_marks_find_only(const struct vta_marks *marks, const struct vta_marks *other,
+                         enum vta_memory memory, struct vta_run run, struct vta_extent *extent)
+{
+    for (uint32_t word = run.begin / 64; (uint64_t)word * 64 < run.end; word++)
+        add_bits(marks->bits[memory][word] & ~other->bits[memory][word] & mask_of(run, word), word,
+                 extent);
 }
 
 void vta_marks_join(struct vta_marks *marks, const struct vta_marks *other)

@@ -37,6 +37,10 @@ void vta_marks_add_missing(struct vta_marks *marks, enum vta_memory memory, stru
 void vta_marks_find(const struct vta_marks *marks, enum vta_memory memory, struct vta_run run,
                     bool missing, struct vta_extent *extent);
 
+/* Adds to *extent the entries of a run that are in one set and not in the other. */
+void vta_marks_find_only(const struct vta_marks *marks, const struct vta_marks *other,
+                         enum vta_memory memory, struct vta_run run, struct vta_extent *extent);
+
 /* Everything that is in `other`, which has the same depths, is in *marks too. */
 void vta_marks_join(struct vta_marks *marks, const struct vta_marks *other);
 

@@ -3,6 +3,7 @@
  */
 #include "program.h"
 
+#include "hazard.h"
 #include "plan.h"
 
 #include <stdarg.h>
@@ -24,6 +25,7 @@ void vta_program_free(struct vta_program *program)
     free(program->ranges);
     free(program->params);
     free(program->order);
+    vta_hazards_free(program->hazards);
     vta_plan_free(program->plan);
     free(program);
 }

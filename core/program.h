@@ -26,6 +26,7 @@ struct vta_tokens {
 /* any other value: the parameter with that index */
 
 struct vta_plan;
+struct vta_hazards;
 
 struct vta_program {
     struct vta_hw hw;
@@ -53,6 +54,9 @@ struct vta_program {
     struct vta_tokens before, after;
     struct vta_counters counters; /* what one run adds */
     uint64_t work;                /* steps of all GEMM and ALU nests, and micro-ops loaded */
+
+    /* vta_program_find_hazards'; NULL where nobody looked. Owned. */
+    struct vta_hazards *hazards;
 
     /* The simulator's, made at the first run by whichever board comes first; owned. */
     struct vta_plan *_Atomic plan;

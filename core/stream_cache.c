@@ -16,6 +16,8 @@ struct vta_stream_cache {
     uint32_t entry_count;
     uint64_t most, kept; /* instructions and micro-ops, of all entries together */
     uint64_t clock;
+    bool looks, made; /* for hazards; the latest program, rather than found */
+    struct vta_hazard_options hazards;
     struct vta_stream_cache_stats stats;
     struct entry entries[];
 };
@@ -29,6 +31,19 @@ struct vta_stream_cache *vta_stream_cache_new(uint32_t programs, uint64_t most)
     cache->entry_count = programs;
     cache->most = most;
     return cache;
+}
+
+void vta_stream_cache_look_for(struct vta_stream_cache *cache,
+                               const struct vta_hazard_options *hazards)
+{
+    cache->looks = hazards != NULL;
+    if (hazards != NULL)
+        cache->hazards = *hazards;
+}
+
+bool vta_stream_cache_made(const struct vta_stream_cache *cache)
+{
+    return cache->made;
 }
 
 /* What a program weighs: instructions and micro-ops. */
@@ -171,7 +186,8 @@ static int get(struct vta_stream_cache *cache, const struct wanted *wanted,
 {
     struct vta_program *program = NULL;
     *result = find(cache, wanted);
-    if (*result != NULL)
+    cache->made = *result == NULL;
+    if (!cache->made)
         return 0;
     int rc =
         wanted->decoded != NULL
@@ -180,6 +196,8 @@ static int get(struct vta_stream_cache *cache, const struct wanted *wanted,
                                       wanted->options->reader, wanted->options->context, error);
     if (rc == 0)
         rc = vta_verify(program, wanted->options, error);
+    if (rc == 0 && cache->looks)
+        rc = vta_program_find_hazards(program, &cache->hazards, error);
     if (rc == 0)
         rc = keep(cache, program, wanted, error);
     if (rc != 0) {

@@ -8,6 +8,7 @@
 #ifndef VTA_CORE_STREAM_CACHE_H
 #define VTA_CORE_STREAM_CACHE_H
 
+#include "hazard.h"
 #include "verify.h"
 
 struct vta_stream_cache;
@@ -16,6 +17,13 @@ struct vta_stream_cache;
  * that was used longest ago goes first, and a longer stream is kept alone. NULL without memory. */
 struct vta_stream_cache *vta_stream_cache_new(uint32_t programs, uint64_t most);
 void vta_stream_cache_free(struct vta_stream_cache *cache); /* NULL is allowed */
+
+/* From now on programs that are made are looked at for hazards, too; NULL: they are not. */
+void vta_stream_cache_look_for(struct vta_stream_cache *cache,
+                               const struct vta_hazard_options *hazards);
+
+/* Whether the latest program was made, rather than found. */
+bool vta_stream_cache_made(const struct vta_stream_cache *cache);
 
 /* The verified program of a stream: a kept one, or decoded and verified now. It belongs to the
  * cache and lives until the next call. Fails as vta_program_from_stream and vta_verify do. */

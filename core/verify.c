@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hazard.h"
 #include "plan.h"
 #include "tokens.h"
 #include "uop_extent.h"
@@ -352,6 +353,8 @@ int vta_verify(struct vta_program *program, const struct vta_verify_options *opt
     program->verified = false;
     free(program->order);
     program->order = NULL;
+    vta_hazards_free(program->hazards);
+    program->hazards = NULL;
     vta_plan_free(program->plan);
     program->plan = NULL;
     for (uint32_t i = 0; rc == 0 && i < program->count; i++)
