@@ -14,6 +14,12 @@ struct vta_module {
     uint64_t handle;
     size_t count;
     char **names; /* owned */
+    uint64_t hazards_found;
+    size_t hazard_count;
+    struct hazard {
+        char *text; /* owned */
+        bool warning;
+    } * hazards;
 };
 
 struct vta_function {
@@ -25,7 +31,8 @@ struct vta_function {
     struct vta_counters counters;
 };
 
-#define NAME_MAX_BYTES 4096u /* of a function or parameter; a server's own limit is lower */
+#define HAZARD_MAX_BYTES 4096u /* of a finding's message */
+#define NAME_MAX_BYTES   4096u /* of a function or parameter; a server's own limit is lower */
 
 static int get_array(const msgpack_object *map, const char *key, uint32_t max,
                      const msgpack_object_array **array, struct vta_error *error)
@@ -61,8 +68,54 @@ static void forget_module(struct vta_module *module)
     for (size_t i = 0; i < module->count; i++)
         free(module->names[i]);
     free(module->names);
+    for (size_t i = 0; i < module->hazard_count; i++)
+        free(module->hazards[i].text);
+    free(module->hazards);
     vta_session_release(module->session);
     free(module);
+}
+
+/* "my_gemm: race: …" */
+static int read_hazard(struct hazard *hazard, const msgpack_object *map, struct vta_error *error)
+{
+    char text[HAZARD_MAX_BYTES + 1];
+    char *name = NULL;
+    const msgpack_object *warning = vta_result_get(map, "warning");
+    int rc = get_name(vta_result_get(map, "function"), "function", &name, error);
+
+    if (rc == 0)
+        rc = vta_get_text(vta_result_get(map, "message"), text, HAZARD_MAX_BYTES, "message", error);
+    if (rc == 0 && asprintf(&hazard->text, "%s: %s", name, text) < 0) {
+        hazard->text = NULL;
+        rc = vta_error_set(error, VTA_ENOMEM, "no memory for a hazard");
+    }
+    hazard->warning = warning->type == MSGPACK_OBJECT_BOOLEAN && warning->via.boolean;
+    free(name);
+    return rc;
+}
+
+/* Servers of before hazards send none. */
+static int read_hazards(struct vta_module *module, const msgpack_object *map,
+                        struct vta_error *error)
+{
+    const msgpack_object_array *list;
+
+    if (vta_result_get(map, "hazards")->type == MSGPACK_OBJECT_NIL)
+        return 0;
+    int rc = vta_get_uint(vta_result_get(map, "hazards_found"), UINT64_MAX, &module->hazards_found,
+                          "hazards_found", error);
+    if (rc == 0)
+        rc = get_array(map, "hazards", UINT16_MAX, &list, error);
+    if (rc != 0)
+        return rc;
+    module->hazards = calloc((size_t)list->size + 1, sizeof *module->hazards);
+    if (module->hazards == NULL)
+        return vta_error_set(error, VTA_ENOMEM, "no memory for %u hazards", list->size);
+    for (uint32_t i = 0; rc == 0 && i < list->size; i++) {
+        rc = read_hazard(&module->hazards[i], &list->ptr[i], error);
+        module->hazard_count += rc == 0;
+    }
+    return rc;
 }
 
 static int read_module(struct vta_module *module, const msgpack_object *map,
@@ -85,7 +138,7 @@ static int read_module(struct vta_module *module, const msgpack_object *map,
             return rc;
         module->count++;
     }
-    return 0;
+    return read_hazards(module, map, error);
 }
 
 struct vta_module *vta_load_module(struct vta_session *session, const char *name,
@@ -131,6 +184,20 @@ size_t vta_module_function_count(const struct vta_module *module)
 const char *vta_module_function_name(const struct vta_module *module, size_t index)
 {
     return index < module->count ? module->names[index] : NULL;
+}
+
+uint64_t vta_module_hazards_found(const struct vta_module *module)
+{
+    return module->hazards_found;
+}
+
+const char *vta_module_hazard(const struct vta_module *module, size_t index, bool *warning)
+{
+    if (index >= module->hazard_count)
+        return NULL;
+    if (warning != NULL)
+        *warning = module->hazards[index].warning;
+    return module->hazards[index].text;
 }
 
 /* ---- Functions ----------------------------------------------------------------------------- */

@@ -81,6 +81,8 @@ void print_seconds(double seconds);                       /* "1.234 ms" */
 void json_u64(cJSON *object, const char *name, uint64_t value);
 cJSON *json_counters(const struct vta_counters *counters);
 cJSON *json_error(const struct vta_error *error);
+/* What loading a module found, on stderr or in tool->json. Nothing where it found nothing. */
+void print_hazards(struct tool *tool, const struct vta_module *module, const char *name);
 /* A vta_set_progress callback for a terminal. */
 void print_progress(void *context, const char *what, uint64_t done, uint64_t total);
 

@@ -31,6 +31,34 @@ void json_u64(cJSON *object, const char *name, uint64_t value)
     cJSON_AddRawToObject(object, name, text);
 }
 
+static void hazards_as_json(cJSON *json, const struct vta_module *module)
+{
+    cJSON *list = cJSON_AddArrayToObject(json, "hazards");
+    const char *text;
+
+    json_u64(json, "hazards_found", vta_module_hazards_found(module));
+    for (size_t i = 0; (text = vta_module_hazard(module, i, NULL)) != NULL; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(text));
+}
+
+void print_hazards(struct tool *tool, const struct vta_module *module, const char *name)
+{
+    const uint64_t found = vta_module_hazards_found(module);
+    const char *text;
+    size_t listed = 0;
+
+    if (tool->json != NULL)
+        hazards_as_json(tool->json, module);
+    if (tool->json != NULL || found == 0)
+        return;
+    while ((text = vta_module_hazard(module, listed, NULL)) != NULL) {
+        fprintf(stderr, "%s: %s\n", name, text);
+        listed++;
+    }
+    if (listed < found)
+        fprintf(stderr, "%s: and %" PRIu64 " more\n", name, found - listed);
+}
+
 cJSON *json_counters(const struct vta_counters *counters)
 {
     cJSON *object = cJSON_CreateObject();

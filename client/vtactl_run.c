@@ -156,6 +156,8 @@ int command_run(struct tool *tool)
     if (rc == 0 && times == NULL)
         rc = vta_error_set(&tool->error, VTA_ENOMEM, "no memory for %" PRIu32 " runs", repeat);
     if (rc == 0)
+        print_hazards(tool, call.module, base_name(arguments->operands[0]));
+    if (rc == 0)
         rc = call_inputs(&call, arguments, false, &tool->error);
     if (rc == 0)
         rc = call_outputs(&call, arguments, &tool->error);
@@ -221,6 +223,8 @@ int command_bench(struct tool *tool)
     if (rc == 0 && (seconds == NULL || repeat > INT32_MAX))
         rc = vta_error_set(&tool->error, VTA_ENOMEM, "no memory for %" PRIu32 " measurements",
                            repeat);
+    if (rc == 0)
+        print_hazards(tool, call.module, base_name(arguments->operands[0]));
     if (rc == 0)
         rc = call_inputs(&call, arguments, true, &tool->error);
     if (rc == 0)

@@ -9,7 +9,8 @@
 #include "core/suggest.h"
 
 static const struct vtac_command *const commands[] = { &vtac_matmul, &vtac_schedule, &vtac_show,
-                                                       &vtac_disasm, &vtac_verify,   &vtac_tune };
+                                                       &vtac_disasm, &vtac_verify,   &vtac_tune,
+                                                       &vtac_check };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
 /* ---- Reports ------------------------------------------------------------------------------- */

@@ -28,6 +28,8 @@ struct config {
     struct vta_hw hw;   /* what it says; filled by config_check */
     uint64_t kernels;   /* index in config_kernels; 0: the best */
     uint64_t dram_bytes, max_work;
+    uint64_t hazards;      /* enum vta_hazard_policy */
+    uint64_t strict_board; /* 0 or 1 */
     uint64_t max_sessions, max_modules, max_upload_bytes, max_buffers, max_functions;
     uint64_t max_read_bytes, max_evaluations;
     uint64_t max_message_bytes, max_queued_requests, max_queued_bytes, max_write_queue_bytes;

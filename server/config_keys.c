@@ -15,6 +15,10 @@ static const char *const target_words[] = { "auto", "stderr", "journal", NULL };
 
 const char *const config_kernels[] = { "auto", "vnni", "avx2", "neon", "portable", NULL };
 
+/* In the order of enum vta_hazard_policy. */
+static const char *const hazard_words[] = { "off", "warn", "fail", NULL };
+static const char *const off_on_words[] = { "off", "on", NULL };
+
 #define KEY(member) #member, .offset = offsetof(struct config, member)
 
 static const struct config_key keys[] = {
@@ -35,6 +39,11 @@ static const struct config_key keys[] = {
     { KEY(max_work), .type = CONFIG_COUNT, .min = 0, .max = UINT64_C(1) << 53,
       .fallback = "1000000000000", .reload = RELOAD_SESSIONS,
       .help = "GEMM and ALU steps and micro-op loads of one run; 0: no limit" },
+    { KEY(hazards), .type = CONFIG_WORD, .words = hazard_words, .fallback = "warn",
+      .reload = RELOAD_SESSIONS,
+      .help = "programs that race on a board: not looked for, told, or refused" },
+    { KEY(strict_board), .type = CONFIG_WORD, .words = off_on_words, .fallback = "off",
+      .reload = RELOAD_SESSIONS, .help = "whether what a board lacks is a hazard, too" },
     { KEY(max_sessions), .type = CONFIG_COUNT, .min = 1, .max = 65536, .fallback = "256",
       .reload = RELOAD_NOW, .help = "connections at once" },
     { KEY(max_modules), .type = CONFIG_COUNT, .min = 1, .max = 65536, .fallback = "256",
@@ -148,6 +157,8 @@ void config_service_options(const struct config *config, struct vta_service_opti
     options->board.hw = config->hw;
     options->board.dram_bytes = config->dram_bytes;
     options->board.max_work = config->max_work;
+    options->board.hazards.policy = (enum vta_hazard_policy)config->hazards;
+    options->board.hazards.strict_board = config->strict_board != 0;
     options->max_modules = (uint32_t)config->max_modules;
     options->max_upload_bytes = config->max_upload_bytes;
     options->max_buffers = (uint32_t)config->max_buffers;

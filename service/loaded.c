@@ -52,18 +52,35 @@ static void release_streams(struct vta_kernel *kernel)
     kernel->relocs = NULL;
 }
 
-static int verify_function(struct vta_loaded *loaded, uint32_t index, uint64_t max_work,
-                           struct vta_error *error)
+/* Looks for hazards, as far as anyone wants to know. */
+static int find_hazards(struct vta_program *program, const struct vta_loading *loading,
+                        struct vta_error *error)
+{
+    const struct vta_hazard_options options = { .strict_board = loading->strict_board,
+                                                .list_at_most = VTA_HAZARDS_LISTED };
+    if (loading->hazards == VTA_HAZARDS_OFF)
+        return 0;
+    int rc = vta_program_find_hazards(program, &options, error);
+    if (rc == 0 && loading->hazards == VTA_HAZARDS_FAIL)
+        rc = vta_hazards_error(program, program->hazards, error);
+    return rc;
+}
+
+static int verify_function(struct vta_loaded *loaded, uint32_t index,
+                           const struct vta_loading *loading, struct vta_error *error)
 {
     struct vta_loaded_function *function = &loaded->functions[index];
     struct vta_kernel *kernel = &loaded->image.kernels[index];
-    struct vta_verify_options options = { .tokens_must_end_empty = true, .max_work = max_work };
+    struct vta_verify_options options = { .tokens_must_end_empty = true,
+                                          .max_work = loading->max_work };
 
     function->module = loaded;
     function->kernel = kernel;
     int rc = vta_program_from_kernel(&function->program, kernel, &loaded->image.hw, error);
     if (rc == 0)
         rc = vta_verify(function->program, &options, error);
+    if (rc == 0)
+        rc = find_hazards(function->program, loading, error);
     if (rc != 0) {
         vta_error_prefix(error, "%s", kernel->name);
         return rc;
@@ -72,17 +89,17 @@ static int verify_function(struct vta_loaded *loaded, uint32_t index, uint64_t m
     return 0;
 }
 
-static int verify_all(struct vta_loaded *loaded, const struct vta_hw *hw, uint64_t max_work,
+static int verify_all(struct vta_loaded *loaded, const struct vta_loading *loading,
                       struct vta_error *error)
 {
-    int rc = vta_hw_compare(&loaded->image.hw, hw, error);
+    int rc = vta_hw_compare(&loaded->image.hw, loading->hw, error);
     if (rc != 0)
         return rc;
     loaded->functions = calloc((size_t)loaded->image.kernel_count + 1, sizeof *loaded->functions);
     if (loaded->functions == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory for its functions");
     for (uint32_t i = 0; i < loaded->image.kernel_count && rc == 0; i++)
-        rc = verify_function(loaded, i, max_work, error);
+        rc = verify_function(loaded, i, loading, error);
     return rc;
 }
 
@@ -98,8 +115,8 @@ static int admit(const struct vta_loaded_set *set, uint64_t nbytes, struct vta_e
 }
 
 int vta_loaded_add(struct vta_loaded_set *set, const char *name, const uint8_t *bytes,
-                   size_t nbytes, const struct vta_module_limits *limits, const struct vta_hw *hw,
-                   uint64_t max_work, struct vta_loaded **result, struct vta_error *error)
+                   size_t nbytes, const struct vta_loading *loading, struct vta_loaded **result,
+                   struct vta_error *error)
 {
     struct vta_loaded *loaded = calloc(1, sizeof *loaded);
     int rc;
@@ -110,9 +127,9 @@ int vta_loaded_add(struct vta_loaded_set *set, const char *name, const uint8_t *
     loaded->nbytes = nbytes;
     rc = admit(set, nbytes, error);
     if (rc == 0)
-        rc = vta_module_decode(&loaded->image, bytes, nbytes, limits, error);
+        rc = vta_module_decode(&loaded->image, bytes, nbytes, loading->limits, error);
     if (rc == 0)
-        rc = verify_all(loaded, hw, max_work, error);
+        rc = verify_all(loaded, loading, error);
     if (rc == 0)
         rc = vta_handles_add(&set->modules, loaded, &loaded->handle, error);
     if (rc != 0)

@@ -7,6 +7,7 @@
 #define VTA_SERVICE_LOADED_H
 
 #include "core/handles.h"
+#include "core/hazard.h"
 #include "core/program.h"
 
 #include <vta/module.h>
@@ -38,12 +39,21 @@ void vta_loaded_init(struct vta_loaded_set *set, uint32_t max_modules, uint32_t 
                      uint64_t bytes_limit);
 void vta_loaded_clear(struct vta_loaded_set *set);
 
-/* Decodes a module file, compares its hardware configuration with `hw`, and verifies every
- * function. The bytes are not kept. Messages open with the module's name and, where it is about
- * one, the function's. */
+/* What modules are held against. */
+struct vta_loading {
+    const struct vta_module_limits *limits; /* of a file */
+    const struct vta_hw *hw;                /* of the board */
+    uint64_t max_work;
+    enum vta_hazard_policy hazards;
+    bool strict_board;
+};
+
+/* Decodes a module file, compares its hardware configuration with the board's, verifies every
+ * function and, by the policy, looks for hazards: program->hazards then. The bytes are not kept.
+ * Messages open with the module's name and, where it is about one, the function's. */
 int vta_loaded_add(struct vta_loaded_set *set, const char *name, const uint8_t *bytes,
-                   size_t nbytes, const struct vta_module_limits *limits, const struct vta_hw *hw,
-                   uint64_t max_work, struct vta_loaded **loaded, struct vta_error *error);
+                   size_t nbytes, const struct vta_loading *loading, struct vta_loaded **loaded,
+                   struct vta_error *error);
 
 /* Its handle, and those of its functions, are stale from then on. */
 int vta_loaded_remove(struct vta_loaded_set *set, vta_handle handle, struct vta_error *error);

@@ -125,7 +125,7 @@ int vta_do_module_list(struct vta_request *request)
     return rc;
 }
 
-/* ---- Removing, loading --------------------------------------------------------------------- */
+/* ---- Removing ------------------------------------------------------------------------------ */
 
 /* A module that the session keeps for itself is removed from the session only: the store may have
  * another of its name. One that its upload stored goes from both. */
@@ -152,6 +152,67 @@ int vta_do_module_remove(struct vta_request *request)
     return 0;
 }
 
+/* ---- module.load --------------------------------------------------------------------------- */
+
+#define FINDINGS_MAX 64u /* hazards that one answer lists */
+
+static void pack_insn(struct vta_request *request, const char *key, uint32_t insn)
+{
+    if (insn != VTA_HAZARD_NO_INSN) {
+        vta_result_uint(request, key, insn);
+    } else {
+        vta_result_key(request, key);
+        msgpack_pack_nil(request->packer);
+    }
+}
+
+static void pack_hazard(struct vta_request *request, const struct vta_loaded_function *function,
+                        const struct vta_hazard *hazard)
+{
+    const bool somewhere = hazard->extent.count != 0;
+    char text[VTA_HAZARD_TEXT];
+    vta_hazard_print(function->program, hazard, text, sizeof text);
+    vta_result_map(request, somewhere ? 10 : 6);
+    vta_result_text(request, "function", function->kernel->name);
+    vta_result_text(request, "kind", vta_hazard_name(hazard->kind));
+    vta_result_bool(request, "warning", vta_hazard_is_warning(hazard->kind));
+    pack_insn(request, "insn", hazard->first);
+    pack_insn(request, "other", hazard->second);
+    vta_result_text(request, "message", text);
+    if (!somewhere)
+        return;
+    vta_result_text(request, "memory",
+                    hazard->memory == VTA_HAZARD_DRAM
+                        ? "DRAM"
+                        : vta_memory_name((enum vta_memory)hazard->memory));
+    vta_result_uint(request, "begin", hazard->extent.begin);
+    vta_result_uint(request, "end", hazard->extent.end);
+    vta_result_uint(request, "count", hazard->extent.count);
+}
+
+/* What loading found: how much in all, and the first of it. */
+static void pack_hazards(struct vta_request *request, const struct vta_loaded *loaded)
+{
+    uint64_t found = 0, listed = 0;
+    for (uint32_t i = 0; i < loaded->image.kernel_count; i++) {
+        const struct vta_hazards *hazards = loaded->functions[i].program->hazards;
+        if (hazards == NULL)
+            continue;
+        found += vta_hazards_count(hazards) + vta_hazards_warnings(hazards);
+        listed += hazards->count;
+    }
+    vta_result_uint(request, "hazards_found", found);
+    vta_result_key(request, "hazards");
+    uint64_t room = listed < FINDINGS_MAX ? listed : FINDINGS_MAX;
+    msgpack_pack_array(request->packer, room);
+    for (uint32_t i = 0; i < loaded->image.kernel_count; i++) {
+        const struct vta_loaded_function *function = &loaded->functions[i];
+        const struct vta_hazards *hazards = function->program->hazards;
+        for (uint32_t k = 0; hazards != NULL && k < hazards->count && room > 0; k++, room--)
+            pack_hazard(request, function, &hazards->items[k]);
+    }
+}
+
 int vta_do_module_load(struct vta_request *request)
 {
     struct vta_service *service = request->service;
@@ -165,21 +226,25 @@ int vta_do_module_load(struct vta_request *request)
         rc = vta_catalogue_bytes(request, name, 0, UINT64_MAX, &bytes, &nbytes);
     if (rc != 0)
         return rc;
-    rc = vta_loaded_add(&service->loaded, name, bytes, nbytes, &options->module,
-                        vta_board_hw(service->board), options->board.max_work, &loaded,
-                        request->error);
+    const struct vta_loading loading = { .limits = &options->module,
+                                         .hw = vta_board_hw(service->board),
+                                         .max_work = options->board.max_work,
+                                         .hazards = options->board.hazards.policy,
+                                         .strict_board = options->board.hazards.strict_board };
+    rc = vta_loaded_add(&service->loaded, name, bytes, nbytes, &loading, &loaded, request->error);
     free(service->scratch);
     service->scratch = NULL;
     if (rc != 0) {
         request->named = true;
         return rc;
     }
-    vta_result_map(request, 2);
+    vta_result_map(request, 4);
     vta_result_uint(request, "module", loaded->handle);
     vta_result_key(request, "functions");
     msgpack_pack_array(request->packer, loaded->image.kernel_count);
     for (uint32_t i = 0; i < loaded->image.kernel_count; i++)
         vta_pack_str(request->packer, loaded->image.kernels[i].name);
+    pack_hazards(request, loaded);
     return 0;
 }
 

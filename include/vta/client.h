@@ -127,6 +127,13 @@ VTA_API void vta_module_free(struct vta_module *module);
 VTA_API size_t vta_module_function_count(const struct vta_module *module);
 VTA_API const char *vta_module_function_name(const struct vta_module *module, size_t index);
 
+/* What loading found that may go wrong on a board: how much, and what the server listed of it.
+ * Each text has several lines, begins with its function's name and belongs to the module; *warning
+ * (may be NULL) is false where a server whose policy is to fail would have refused the module.
+ * NULL where `index` is beyond the list. */
+VTA_API uint64_t vta_module_hazards_found(const struct vta_module *module);
+VTA_API const char *vta_module_hazard(const struct vta_module *module, size_t index, bool *warning);
+
 /* ---- Functions ----------------------------------------------------------------------------- */
 
 VTA_API struct vta_function *vta_module_function(struct vta_module *module, const char *name,

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <vta/build.h>
 #include <vta/compile.h>
 #include <vta/module.h>
 
@@ -252,6 +253,44 @@ Test(vtactl, refused_program_is_told_in_the_services_own_words)
     cr_assert_str_eq(text(told, "code"), "refused-deadlock");
     cr_assert_eq(strncmp(text(told, "message"), outcome.err, strlen(text(told, "message"))), 0);
     cJSON_Delete(json);
+}
+
+/* racing.vta: a GEMM that does not wait for its loads. */
+static void write_racing(void)
+{
+    const struct vta_tensor_type type = { { VTA_DTYPE_INT, 8 }, 1, { 256 } };
+    const struct vta_uop_index uop = { 0, 0, 0 };
+    const struct vta_uop_kernel one = { NULL, 0, &uop, 1 };
+    struct vta_module_image image = { 0 };
+    struct vta_kernel kernel;
+    struct vta_error error;
+
+    vta_hw_default(&image.hw);
+    struct vta_build *build = vta_build_new(&image.hw, "racing");
+    int data = vta_build_param(build, "data", &type, VTA_MEM_INP, VTA_ACCESS_READ);
+    int weight = vta_build_param(build, "weight", &type, VTA_MEM_WGT, VTA_ACCESS_READ);
+    vta_build_gemm(build, &one, true);
+    vta_build_load(build, data, 0, 1, 1, 1, NULL, 0, VTA_MEM_INP);
+    vta_build_load(build, weight, 0, 1, 1, 1, NULL, 0, VTA_MEM_WGT);
+    vta_build_gemm(build, &one, false);
+    cr_assert_eq(vta_build_finish(build, &kernel, &error), 0, "%s", error.message);
+    cr_assert_eq(vta_module_image_add(&image, &kernel, &error), 0);
+    cr_assert_eq(vta_module_save(&image, "racing.vta", &error), 0, "%s", error.message);
+    vta_module_image_clear(&image);
+}
+
+Test(vtactl, hazards_of_a_module_are_told_and_it_runs)
+{
+    write_racing();
+    struct outcome outcome = run_to(0, "run --local racing.vta racing --random");
+    says(outcome.err, "racing.vta: racing: race: INP 0: insn 2 LOAD writes what insn 5 GEMM reads");
+    says(outcome.err, "racing.vta: racing: race: WGT 0: insn 3 LOAD writes what insn 5 GEMM reads");
+    cr_assert_null(strstr(outcome.out, "race:"), "%s", outcome.out);
+    cJSON *json = run_json(0, "run --local --json racing.vta racing --random");
+    cr_assert_eq(number(json, "hazards_found"), 2);
+    cr_assert_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "hazards")), 2);
+    cJSON_Delete(json);
+    cr_assert_str_eq(run_to(0, "run --local add.vta add a.bin b.bin").err, "");
 }
 
 Test(vtactl, json_is_one_value_for_every_command)

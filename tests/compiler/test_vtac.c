@@ -162,6 +162,87 @@ Test(vtac, prints_each_refusal_and_exits_1)
     cr_assert_eq(vtac("disasm two.vta"), 0);
 }
 
+/* A function that multiplies without waiting for its weights, one that does right, and one that
+ * multiplies by an immediate. */
+static void write_racing_module(void)
+{
+    struct vta_module_image image = { 0 };
+    struct vta_error error;
+    vta_hw_default(&image.hw);
+    for (int i = 0; i < 3; i++) {
+        static const char *const names[] = { "racing", "ordered", "multiplying" };
+        const struct vta_tensor_type type = { { VTA_DTYPE_INT, 8 }, 1, { 256 } };
+        struct vta_kernel kernel;
+        struct vta_uop_index uop = { 0, 0, 0 };
+        struct vta_uop_kernel one = { NULL, 0, &uop, 1 };
+        struct vta_build *build = vta_build_new(&image.hw, names[i]);
+        int weights = vta_build_param(build, "weights", &type, VTA_MEM_WGT, VTA_ACCESS_READ);
+        int data = vta_build_param(build, "data", &type, VTA_MEM_INP, VTA_ACCESS_READ);
+        vta_build_gemm(build, &one, true);
+        vta_build_load(build, data, 0, 1, 1, 1, NULL, 0, VTA_MEM_INP);
+        vta_build_load(build, weights, 0, 1, 1, 1, NULL, 0, VTA_MEM_WGT);
+        if (i != 0) {
+            vta_build_push(build, VTA_UNIT_LOAD, VTA_UNIT_COMPUTE);
+            vta_build_pop(build, VTA_UNIT_LOAD, VTA_UNIT_COMPUTE);
+        }
+        vta_build_gemm(build, &one, false);
+        if (i == 2)
+            vta_build_alu_imm(build, &one, VTA_ALU_MUL, 3);
+        cr_assert_eq(vta_build_finish(build, &kernel, &error), 0, "%s", error.message);
+        cr_assert_eq(vta_module_image_add(&image, &kernel, &error), 0);
+    }
+    cr_assert_eq(vta_module_save(&image, "racing.vta", &error), 0, "%s", error.message);
+    vta_module_image_clear(&image);
+}
+
+Test(vtac, checks_what_it_compiles)
+{
+    cr_assert_eq(vtac("matmul " TUTORIAL " --bias -o gemm.vta"), 0);
+    cr_assert_eq(vtac("check --strict-board gemm.vta"), 0);
+    cr_assert_str_eq(output, "gemm.vta: my_gemm: accepted, no hazards\n");
+}
+
+Test(vtac, prints_each_hazard_and_exits_1)
+{
+    write_racing_module();
+    cr_assert_eq(vtac("check racing.vta"), 1);
+    expect("racing.vta: racing: race: INP 0: insn 2 LOAD writes what insn 5 GEMM reads");
+    expect("racing.vta: racing: race: WGT 0: insn 3 LOAD writes what insn 5 GEMM reads");
+    expect("ordered by: a push load→compute at or after insn 3, matched by a pop at or before");
+    expect("racing.vta: ordered: accepted, no hazards\n");
+    expect("racing.vta: multiplying: accepted, no hazards\n");
+    cr_assert_eq(vtac("check --strict-board racing.vta"), 1);
+    expect("racing.vta: multiplying: board-mul: insn ");
+    cr_assert_eq(vtac("verify racing.vta"), 0, "%s", output);
+    write_refused_module();
+    cr_assert_eq(vtac("check two.vta"), 1);
+    expect("two.vta: good: accepted, no hazards\n");
+    expect("two.vta: bad: refused: insn 1 GEMM");
+}
+
+Test(vtac, prints_hazards_as_json)
+{
+    write_racing_module();
+    cr_assert_eq(vtac("check --json racing.vta"), 1);
+    cJSON *json = cJSON_Parse(output);
+    cr_assert_not_null(json, "%s", output);
+    const cJSON *functions = cJSON_GetObjectItem(json, "functions");
+    const cJSON *racing = cJSON_GetArrayItem(functions, 0);
+    const cJSON *hazards = cJSON_GetObjectItem(racing, "hazards");
+    const cJSON *weights = cJSON_GetArrayItem(hazards, 1);
+    cr_assert_eq(cJSON_GetArraySize(functions), 3);
+    cr_assert(cJSON_IsFalse(cJSON_GetObjectItem(racing, "ok")));
+    cr_assert(cJSON_IsTrue(cJSON_GetObjectItem(racing, "complete")));
+    cr_assert_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(racing, "found"), "race")->valueint, 2);
+    cr_assert_eq(cJSON_GetArraySize(hazards), 2);
+    cr_assert_str_eq(cJSON_GetObjectItem(weights, "kind")->valuestring, "race");
+    cr_assert_str_eq(cJSON_GetObjectItem(weights, "memory")->valuestring, "WGT");
+    cr_assert_eq(cJSON_GetObjectItem(weights, "insn")->valueint, 3);
+    cr_assert_eq(cJSON_GetObjectItem(weights, "end")->valueint, 1);
+    cr_assert(cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetArrayItem(functions, 1), "ok")));
+    cJSON_Delete(json);
+}
+
 Test(vtac, prints_every_step_of_a_schedule_or_one)
 {
     cr_assert_eq(vtac("schedule " TUTORIAL), 0);
@@ -224,7 +305,8 @@ Test(vtac, exits_1_for_files_that_cannot_be_read_or_written)
 
 Test(vtac, describes_itself_and_every_command)
 {
-    static const char *const commands[] = { "matmul", "schedule", "show", "disasm", "verify" };
+    static const char *const commands[] = { "matmul", "schedule", "show",
+                                            "disasm", "verify",   "check" };
     cr_assert_eq(vtac("--version"), 0);
     cr_assert_eq(strncmp(output, "vtac ", 5), 0);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {

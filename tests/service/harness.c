@@ -382,6 +382,11 @@ static void draft_kind(struct draft *draft, enum kernel_kind kind)
     case KERNEL_OUTSIDE:
         draft_add(draft, 1);
         return;
+    case KERNEL_RACING:
+        draft_add(draft, 0);
+        draft->kernel.insns[2 * VTA_INSN_BYTES] ^= 1 << 6; /* push_next of the ALU */
+        draft->kernel.insns[3 * VTA_INSN_BYTES] ^= 1 << 3; /* pop_prev of the store */
+        return;
     case KERNEL_SLOW:
         draft_gemms(draft, 64, 16383, false);
         return;

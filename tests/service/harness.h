@@ -52,7 +52,8 @@ enum kernel_kind {
     KERNEL_SLOW,     /* no parameters; GEMMs over the same tiles for very long */
     KERNEL_TINY,     /* no parameters; next to no work */
     KERNEL_DEADLOCK, /* a pop that no push meets */
-    KERNEL_OUTSIDE   /* loads beyond its parameter */
+    KERNEL_OUTSIDE,  /* loads beyond its parameter */
+    KERNEL_RACING    /* KERNEL_ADD whose store does not wait for its result */
 };
 #define ADD_ROWS 4
 

@@ -296,6 +296,69 @@ Test(modules, are_refused_with_the_verifiers_reason)
     cr_assert_eq(answer->error.insn, 1);
 }
 
+/* Loads KERNEL_RACING by another policy. */
+static struct answer *load_racing(enum vta_hazard_policy policy)
+{
+    vta_service_free(service);
+    options.board.hazards.policy = policy;
+    service = open_service(&options);
+    size_t n;
+    uint8_t *bytes = make_simple(&n, KERNEL_RACING, "add");
+    cr_ok(ask(service, "module.upload", "sb", "add.vta", bytes, n));
+    free(bytes);
+    return ask(service, "module.load", "s", "add.vta");
+}
+
+Test(modules, are_loaded_with_what_may_go_wrong_on_a_board)
+{
+    const msgpack_object *result = cr_ok(load_racing(VTA_HAZARDS_WARN))->result;
+    const msgpack_object *list = at(result, "hazards"), *race = &list->via.array.ptr[0];
+    cr_assert_eq(uint_at(result, "hazards_found"), 1);
+    cr_assert_eq(list->via.array.size, 1);
+    cr_assert(is_text(at(race, "function"), "add"));
+    cr_assert(is_text(at(race, "kind"), "race"));
+    cr_assert(is_text(at(race, "memory"), "OUT"));
+    cr_assert(!at(race, "warning")->via.boolean);
+    cr_assert_eq(uint_at(race, "insn"), 2);
+    cr_assert_eq(uint_at(race, "other"), 3);
+    cr_assert_eq(uint_at(race, "begin"), 0);
+    cr_assert_eq(uint_at(race, "end"), ADD_ROWS);
+    cr_assert_eq(uint_at(race, "count"), ADD_ROWS);
+}
+
+Test(modules, with_hazards_are_refused_where_the_policy_is_to_fail)
+{
+    struct answer *answer = load_racing(VTA_HAZARDS_FAIL);
+    cr_fails(answer, VTA_EHAZARD,
+             "add.vta: add: refused: race: OUT 0 to 3: insn 2 ALU writes what "
+             "insn 3 STORE reads");
+    cr_assert_eq(answer->error.insn, 2);
+}
+
+Test(modules, are_not_looked_at_for_hazards_where_the_policy_is_off)
+{
+    const msgpack_object *result = cr_ok(load_racing(VTA_HAZARDS_OFF))->result;
+    cr_assert_eq(uint_at(result, "hazards_found"), 0);
+    cr_assert_eq(at(result, "hazards")->via.array.size, 0);
+}
+
+Test(modules, that_read_what_nothing_has_written_are_loaded_whatever_the_policy)
+{
+    size_t n;
+    vta_service_free(service);
+    options.board.hazards.policy = VTA_HAZARDS_FAIL;
+    service = open_service(&options);
+    uint8_t *bytes = make_simple(&n, KERNEL_TINY, "tiny");
+    cr_ok(ask(service, "module.upload", "sb", "tiny", bytes, n));
+    free(bytes);
+    const msgpack_object *result = cr_ok(ask(service, "module.load", "s", "tiny"))->result;
+    const msgpack_object *first = &at(result, "hazards")->via.array.ptr[0];
+    cr_assert(uint_at(result, "hazards_found") > 0);
+    cr_assert(is_text(at(first, "kind"), "unwritten"));
+    cr_assert(at(first, "warning")->via.boolean);
+    cr_assert_eq(at(first, "other")->type, MSGPACK_OBJECT_NIL);
+}
+
 Test(modules, for_other_hardware_are_refused)
 {
     struct vta_hw hw;
