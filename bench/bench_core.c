@@ -13,6 +13,7 @@
 #include <vta/compile.h>
 
 #include "core/board.h"
+#include "core/hazard.h"
 #include "core/plan.h"
 #include "core/verify.h"
 #include "tests/reference/reference.h"
@@ -514,6 +515,29 @@ static void decide_row(const struct replay_case *rc, const char *kernels)
     close_bench(&b);
 }
 
+static void run_find_hazards(void *context)
+{
+    static const struct vta_hazard_options options = { .list_at_most = VTA_HAZARDS_LISTED };
+    const struct program_bench *b = context;
+    struct vta_hazards *hazards;
+    struct vta_error error;
+    must(vta_hazards_find(&hazards, b->program, &options, &error), &error);
+    vta_hazards_free(hazards);
+}
+
+static void hazard_row(const struct replay_case *rc, const char *kernels, double target)
+{
+    struct program_bench b;
+    double run, find;
+    char name[96];
+    open_case(&b, rc, kernels);
+    compare(&(struct work){ run_program, &b, 1 }, &(struct work){ run_find_hazards, &b, 1 }, &run,
+            &find);
+    snprintf(name, sizeof(name), "look for hazards in %s", rc->name);
+    measure_row(table, name, find * 1e3, "ms", find / run, "of its run", target, false);
+    close_bench(&b);
+}
+
 static void reference_row(const struct replay_case *rc, const char *kernels)
 {
     struct program_bench b;
@@ -630,6 +654,7 @@ int main(int argc, char **argv)
     if (usable("avx2"))
         each_case(shared, "board/resnet-18-*", case_row, "avx2", 12);
     each_case(shared, "board/vgg-37-*", decide_case, best, 0);
+    each_case(shared, "board/vgg-37-*", hazard_row, best, 0.1);
     each_case(shared, "board/vgg-37-*", skip_row, best, 10);
     each_case(shared, "golden/tutorial-matrix_multiply_opt-*", reference_case, best, 0);
     each_case(shared, "board/mobilenet-g-55-*", reference_case, best, 0);

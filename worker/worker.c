@@ -34,6 +34,12 @@ void worker_options_default(struct worker_options *options)
     vta_board_options_default(&options->board);
 }
 
+/* A line about a stream that a board may run otherwise. */
+static void log_hazard(void *context, const char *line)
+{
+    worker_log(context, LOG_LEVEL_WARNING, "%s", line);
+}
+
 int worker_open(struct worker *worker, const struct worker_options *options,
                 const struct worker_host *host, const struct module_loader *loader,
                 const char *scratch, struct vta_error *error)
@@ -48,7 +54,10 @@ int worker_open(struct worker *worker, const struct worker_options *options,
         vta_error_set(error, rc, "no memory for a worker");
         goto fail;
     }
-    rc = vta_board_open(&worker->board, &options->board, error);
+    struct vta_board_options board = options->board;
+    board.hazards.report = log_hazard;
+    board.hazards.context = worker;
+    rc = vta_board_open(&worker->board, &board, error);
     if (rc != 0)
         goto fail;
     if (options->run_deadline_ms != 0) {

@@ -8,7 +8,24 @@
 #include <string.h>
 
 #include "core/board.h"
+#include "core/hazard.h"
 #include "core/verify.h"
+
+/* Whatever is accepted is looked at, and what is found can be said. */
+static void find_hazards(const struct vta_program *program)
+{
+    const struct vta_hazard_options options = { .strict_board = true,
+                                                .list_at_most = VTA_HAZARDS_LISTED };
+    struct vta_hazards *hazards;
+    struct vta_error error;
+    char text[VTA_HAZARD_TEXT];
+    if (vta_hazards_find(&hazards, program, &options, &error) != 0)
+        abort();
+    for (uint32_t i = 0; i < hazards->count; i++)
+        if (vta_hazard_print(program, &hazards->items[i], text, sizeof(text)) >= sizeof(text))
+            abort();
+    vta_hazards_free(hazards);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -132,10 +149,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                               .reader = vta_dram_reader_fn,
                                               .context = dram };
         vta_program_print(program, drop_line, &printed);
-        if (vta_verify(program, &options, &error) == 0 &&
-            vta_board_run(board, program, handles, program->param_count, NULL, NULL, &error) != 0)
+        if (vta_verify(program, &options, &error) != 0)
+            goto done;
+        find_hazards(program);
+        if (vta_board_run(board, program, handles, program->param_count, NULL, NULL, &error) != 0)
             abort();
     }
+done:
     vta_program_free(program);
     vta_board_close(board);
     return 0;
