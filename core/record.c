@@ -1,8 +1,9 @@
 /* record.c: calls of a command queue in, instruction stream out (record.h states the rules).
  *
- * Every instruction is encoded once when it is appended, into nothing, so that a value which no
- * field can hold is refused at the call that brought it. Costs are amortised constant per call:
- * the micro-op cache never searches, and moves each kernel at most once per pass over the SRAM.
+ * Every instruction (a kernel's, at its first use) is encoded once when it is appended, into
+ * nothing, so that a value which no field can hold is refused at the call that brought it. Costs
+ * are amortised constant per call: the micro-op cache never searches, and moves each kernel at most
+ * once per pass over the SRAM.
  */
 #include "record.h"
 
@@ -65,19 +66,25 @@ static int reserve_insn(struct vta_record *record, struct vta_error *error)
     return 0;
 }
 
-static int append(struct vta_record *record, const struct vta_insn *insn, uint32_t base,
-                  struct vta_error *error)
+/* An instruction that is known to fit its fields. */
+static int append_fitting(struct vta_record *record, const struct vta_insn *insn, uint32_t base,
+                          struct vta_error *error)
 {
-    uint8_t bytes[VTA_INSN_BYTES];
-    int rc = vta_insn_encode(insn, &record->layout, bytes, error);
-    if (rc == 0)
-        rc = reserve_insn(record, error);
+    int rc = reserve_insn(record, error);
     if (rc != 0)
         return rc;
     record->insns[record->count] = *insn;
     record->bases[record->count] = base;
     record->count++;
     return 0;
+}
+
+static int append(struct vta_record *record, const struct vta_insn *insn, uint32_t base,
+                  struct vta_error *error)
+{
+    uint8_t bytes[VTA_INSN_BYTES];
+    int rc = vta_insn_encode(insn, &record->layout, bytes, error);
+    return rc == 0 ? append_fitting(record, insn, base, error) : rc;
 }
 
 /* The public enum counts units from 1, so that it can say "none". */
@@ -93,16 +100,27 @@ static enum vta_unit unit_of(const struct vta_insn *insn)
     }
 }
 
-/* Appends an instruction that does something; it takes the pops that wait for its unit. */
+/* An instruction that does something takes the pops that wait for its unit … */
+static void take_pops(const struct vta_record *record, enum vta_unit unit, struct vta_insn *insn)
+{
+    insn->pop_prev = record->pending_pop_prev[unit];
+    insn->pop_next = record->pending_pop_next[unit];
+}
+
+/* … which wait no longer once it is in the stream. */
+static void pops_taken(struct vta_record *record, enum vta_unit unit)
+{
+    record->pending_pop_prev[unit] = record->pending_pop_next[unit] = false;
+}
+
 static int append_work(struct vta_record *record, struct vta_insn *insn, uint32_t base,
                        struct vta_error *error)
 {
     enum vta_unit unit = unit_of(insn);
-    insn->pop_prev = record->pending_pop_prev[unit];
-    insn->pop_next = record->pending_pop_next[unit];
+    take_pops(record, unit, insn);
     int rc = append(record, insn, base, error);
     if (rc == 0)
-        record->pending_pop_prev[unit] = record->pending_pop_next[unit] = false;
+        pops_taken(record, unit);
     return rc;
 }
 
@@ -314,8 +332,6 @@ static struct vta_insn nest_insn(const struct vta_record_kernel *kernel)
     struct vta_insn insn = { .opcode = kernel->alu ? VTA_OP_ALU : VTA_OP_GEMM };
     insn.nest = (struct vta_nest_insn){
         .reset = kernel->reset,
-        .uop_begin = kernel->sram_begin,
-        .uop_end = kernel->sram_end,
         .iter_out = out->extent,
         .iter_in = in->extent,
         .dst_factor_out = out->dst,
@@ -331,40 +347,56 @@ static struct vta_insn nest_insn(const struct vta_record_kernel *kernel)
     return insn;
 }
 
-int vta_record_nest(struct vta_record *record, struct vta_record_kernel *kernel,
-                    struct vta_error *error)
+/* Makes the kernel's instruction, once: whether its loops and values fit does not depend on where
+ * in the SRAM its micro-ops are, and any range inside the SRAM fits. */
+static int make_insn(const struct vta_record *record, struct vta_record_kernel *kernel,
+                     struct vta_error *error)
 {
+    uint8_t bytes[VTA_INSN_BYTES];
     int rc = check_kernel(record, kernel, error);
     if (rc != 0)
         return rc;
+    kernel->insn = nest_insn(kernel);
+    rc = vta_insn_encode(&kernel->insn, &record->layout, bytes, error);
+    kernel->fits = rc == 0;
+    return rc;
+}
 
-    /* All that may be refused comes first, so that a failure leaves the stream as it was. */
-    struct vta_insn insn = nest_insn(kernel);
-    insn.nest.uop_begin = insn.nest.uop_end = 0;
-    uint8_t bytes[VTA_INSN_BYTES];
-    rc = vta_insn_encode(&insn, &record->layout, bytes, error);
+static int load_kernel(struct vta_record *record, struct vta_record_kernel *kernel,
+                       struct vta_error *error)
+{
+    int rc = add_to_image(record, kernel, error);
+    if (rc == 0)
+        rc = reserve_cached(record, error);
     if (rc != 0)
         return rc;
+    place(record, kernel);
+    struct vta_mem_insn load = { .memory = VTA_MEM_UOP,
+                                 .sram_base = kernel->sram_begin,
+                                 .dram_base = kernel->image,
+                                 .y_size = 1,
+                                 .x_size = kernel->uop_count,
+                                 .x_stride = kernel->uop_count };
+    return vta_record_load(record, &load, VTA_BASE_UOPS, error);
+}
 
-    if (!cached(record, kernel)) {
-        rc = add_to_image(record, kernel, error);
-        if (rc == 0)
-            rc = reserve_cached(record, error);
-        if (rc != 0)
-            return rc;
-        place(record, kernel);
-        struct vta_mem_insn load = { .memory = VTA_MEM_UOP,
-                                     .sram_base = kernel->sram_begin,
-                                     .dram_base = kernel->image,
-                                     .y_size = 1,
-                                     .x_size = kernel->uop_count,
-                                     .x_stride = kernel->uop_count };
-        rc = vta_record_load(record, &load, VTA_BASE_UOPS, error);
-        if (rc != 0)
-            return rc;
-    }
-    insn = nest_insn(kernel);
-    return append_work(record, &insn, VTA_BASE_ABSOLUTE, error);
+int vta_record_nest(struct vta_record *record, struct vta_record_kernel *kernel,
+                    struct vta_error *error)
+{
+    /* All that may be refused comes first, so that a failure leaves the stream as it was. */
+    int rc = kernel->fits ? 0 : make_insn(record, kernel, error);
+    if (rc == 0 && !cached(record, kernel))
+        rc = load_kernel(record, kernel, error);
+    if (rc != 0)
+        return rc;
+    struct vta_insn insn = kernel->insn;
+    insn.nest.uop_begin = kernel->sram_begin;
+    insn.nest.uop_end = kernel->sram_end;
+    take_pops(record, VTA_UNIT_COMPUTE, &insn);
+    rc = append_fitting(record, &insn, VTA_BASE_ABSOLUTE, error);
+    if (rc == 0)
+        pops_taken(record, VTA_UNIT_COMPUTE);
+    return rc;
 }
 
 /* ---- The end ------------------------------------------------------------------------------- */

@@ -23,7 +23,8 @@
 #include "program.h"
 
 /* A micro-op kernel with an identity: recorded once, cached in SRAM by identity. Zero it, then fill
- * the first part. It must outlive the stream, and its first part must not change meanwhile. */
+ * the first part. It is for one record, must outlive the stream, and its first part must not change
+ * meanwhile. */
 struct vta_record_kernel {
     uint32_t alu; /* 0 GEMM, 1 ALU */
     uint32_t reset, alu_opcode, use_imm;
@@ -33,7 +34,10 @@ struct vta_record_kernel {
     uint32_t uop_count;
     struct vta_uop *uops; /* owned by whoever made the kernel */
 
-    /* The recorder's. Meaningful while stream equals that of the record. */
+    /* The recorder's: its instruction without a range of micro-ops, once that was found to fit. */
+    struct vta_insn insn;
+    bool fits;
+    /* Meaningful while stream equals that of the record. */
     uint64_t stream;
     uint32_t sram_begin, sram_end; /* in UOP SRAM; equal: nowhere */
     uint32_t image;                /* first micro-op in the stream's image */
