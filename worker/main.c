@@ -142,7 +142,8 @@ static int receive_start(struct vta_error *error)
  * to be seen any more. */
 static void load_early(void)
 {
-    static const char *const libraries[] = { "libgcc_s.so.1", "libm.so.6", "libstdc++.so.6" };
+    static const char *const libraries[] = { "libgcc_s.so.1", "libm.so.6",  "libstdc++.so.6",
+                                             "libdl.so.2",    "librt.so.1", "libpthread.so.0" };
     for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++)
         (void)dlopen(libraries[i], RTLD_NOW | RTLD_GLOBAL); /* one that is missing is not used */
     mallopt(M_ARENA_MAX, 2); /* each arena reserves address space, which is limited */

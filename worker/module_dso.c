@@ -281,15 +281,6 @@ struct function *module_dso_env(struct module *module, const char *name, struct 
 
 /* ---- Loading ------------------------------------------------------------------------------- */
 
-void module_dso_preload(void)
-{
-    static const char *const libraries[] = { "libm.so.6",   "libgcc_s.so.1", "libstdc++.so.6",
-                                             "libdl.so.2",  "librt.so.1",    "libpthread.so.0",
-                                             "libgomp.so.1" };
-    for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++)
-        dlopen(libraries[i], RTLD_NOW | RTLD_GLOBAL);
-}
-
 /* Stores into a variable of the library, where it has one. */
 static void set_variable(const struct dso *dso, const char *name, const void *value)
 {

@@ -5,11 +5,6 @@
 
 #include "module.h"
 
-/* Maps the system libraries that compiled modules are linked with (the C and C++ runtimes, libm),
- * which cannot be opened any more once the process is locked in. One that this system lacks is
- * left out. */
-void module_dso_preload(void);
-
 /* What machine code of `module` (its __tvm_module_ctx; NULL: none) finds under a name: the module's
  * own function, one of its imports, or the server's. It lives as long as the module. NULL with
  * *error (VTA_ENOTFOUND). Any thread. */
