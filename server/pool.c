@@ -34,6 +34,8 @@ static void make_start(const struct pool *pool, struct channel_start *start)
         .hw = config->hw,
         .dram_bytes = config->dram_bytes,
         .max_work = config->max_work,
+        .hazards = (enum vta_hazard_policy)config->hazards,
+        .strict_board = config->strict_board != 0,
         .max_upload_bytes = config->max_tvm_upload_bytes,
         .max_message_bytes = config->max_tvm_upload_bytes + PACKET_BYTES,
         .max_cpu_bytes = config->max_tvm_cpu_bytes,

@@ -56,6 +56,8 @@ struct channel_start {
     char scratch[256];
     uint64_t memory_bytes, file_bytes;
     uint32_t cpu_s, processes;
+    enum vta_hazard_policy hazards;
+    bool strict_board;
     bool box_required;
 };
 

@@ -28,6 +28,7 @@ void kit_close(struct kit *kit);                                      /* removes
  *   echo(x)        returns x: ints, floats, null; a string or bytes as such
  *   add_one(a, b)  b = a + 1 for int8 tensors of any device
  *   double(a)      adds a to itself on the board: a is int32 on ext_dev, 16 numbers or more
+ *   racing(a)      as double, but its store does not wait for the sums
  *   outside(a)     loads behind a's end on the board
  *   spin(a)        runs on the board until it is stopped
  *   fail()         fails with words of its own

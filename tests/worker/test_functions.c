@@ -447,6 +447,36 @@ Test(functions, fail_with_the_verifiers_reason_and_leave_a_clean_queue, .init = 
     }
 }
 
+Test(functions, that_may_race_on_a_board_are_told_of_in_the_log_once, .init = begin, .fini = end)
+{
+    board_tensors();
+    doubles();
+    cr_assert_eq(strstr(kit.log, "race"), NULL, "%s", kit.log);
+    for (int i = 0; i < 2; i++) {
+        call(&client, &reply, kernel("racing"), "tt", &numbers, &results);
+        expect_null(&reply);
+    }
+    const char *first = strstr(kit.log, "race: OUT 0: insn ");
+    cr_assert_not_null(first, "%s", kit.log);
+    cr_assert_null(strstr(first + 1, "race: "), "%s", kit.log);
+}
+
+Test(functions, that_may_race_on_a_board_fail_where_the_policy_says_so)
+{
+    struct worker_options options;
+    kit_options(&options);
+    options.board.hazards.policy = VTA_HAZARDS_FAIL;
+    kit_open(&kit, &options);
+    client_open(&client, &kit);
+    board_tensors();
+    for (int i = 0; i < 2; i++) {
+        call(&client, &reply, kernel("racing"), "tt", &numbers, &results);
+        expect_exception(&reply, "refused: race: OUT 0: insn ");
+        doubles();
+    }
+    end();
+}
+
 Test(functions, are_stopped_at_the_deadline)
 {
     struct worker_options options;
