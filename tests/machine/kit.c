@@ -16,9 +16,16 @@ extern char **environ;
 static void keep_log(void *context, int level, const char *text)
 {
     struct kit *kit = context;
-    const size_t used = strlen(kit->log);
+    const size_t length = strlen(text);
     (void)level;
-    snprintf(kit->log + used, sizeof kit->log - used, "%s\n", text);
+    if (kit->log_room - kit->log_used < length + 2) {
+        kit->log_room = 2 * (kit->log_room + length + 2);
+        kit->log = realloc(kit->log, kit->log_room);
+        cr_assert_not_null(kit->log);
+    }
+    memcpy(kit->log + kit->log_used, text, length);
+    memcpy(kit->log + kit->log_used + length, "\n", 2);
+    kit->log_used += length + 1;
 }
 
 static int link_here(void *context, const char *const *objects, uint32_t count, const char *output,
@@ -42,6 +49,8 @@ void kit_open(struct kit *kit, uint32_t threads)
     struct worker_options options;
     const struct worker_host host = { .log = keep_log, .link = link_here, .context = kit };
     memset(kit, 0, sizeof *kit);
+    kit->log = strdup("");
+    kit->log_room = 1;
     strcpy(kit->scratch, "/tmp/vtad-machine-XXXXXX");
     cr_assert_not_null(mkdtemp(kit->scratch));
     worker_options_default(&options);
@@ -68,6 +77,7 @@ void kit_close(struct kit *kit)
     cr_expect_eq(atomic_load(&kit->worker.cpu_bytes), 0u);
     expect_empty(kit->scratch);
     cr_expect_eq(rmdir(kit->scratch), 0);
+    free(kit->log);
 }
 
 /* ---- Files --------------------------------------------------------------------------------- */

@@ -11,7 +11,8 @@ struct kit {
     struct vta_error error;
     char scratch[64];
     uint32_t links;  /* that were asked for */
-    char log[65536]; /* lines that were logged, with newlines */
+    char *log; /* lines that were logged, with newlines; kit_close frees it */
+    size_t log_used, log_room;
 };
 
 /* threads: of parallel launches. Asserts that it opens. */

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kit.h"
@@ -128,6 +127,83 @@ Test(compiled, finds_the_default_kernel_and_calls_dense)
     call_dense("dense.o", "__tvm_main__", 256, 128, 3, &counters);
     cr_expect_eq(counters.gemm_counter, 8u * 16);
     cr_expect_eq(counters.out_store_nbytes, 128u);
+}
+
+/* ---- Streams ------------------------------------------------------------------------------- */
+
+/* Checks one line of a dump against the instruction that libvta made of the same call. Only where
+ * buffers lie may differ, by the same number of elements for each memory. */
+static void expect_line(const char *line, const struct vta_insn *want, uint32_t index,
+                        int64_t shift[VTA_MEM_COUNT])
+{
+    char text[VTA_DISASM_TEXT], have[VTA_DISASM_TEXT + 16];
+    struct vta_insn moved = *want;
+    const char *dram = strstr(line, "dram+");
+    if (dram != NULL && want->opcode <= VTA_OP_STORE) {
+        const int64_t at = strtoll(dram + 5, NULL, 10);
+        int64_t *by = &shift[want->mem.memory];
+        if (*by == INT64_MIN)
+            *by = at - want->mem.dram_base;
+        moved.mem.dram_base = (uint32_t)(want->mem.dram_base + *by);
+    }
+    vta_insn_print(&moved, text, sizeof text);
+    snprintf(have, sizeof have, "%5u  %s", index, text);
+    cr_assert_str_eq(line, have, "\n%s\n%s", line, have);
+}
+
+/* The stream in kit.log against a recorded one. */
+static void expect_stream(const char *name)
+{
+    char path[512], head[64];
+    int64_t shift[VTA_MEM_COUNT];
+    struct vta_layout layout;
+    size_t nbytes;
+    for (int i = 0; i < VTA_MEM_COUNT; i++)
+        shift[i] = INT64_MIN;
+    vta_layout_make(&layout, vta_board_hw(kit.worker.board), NULL);
+    snprintf(path, sizeof path, "%s/golden/%s/insn.bin", folder, name);
+    uint8_t *bytes = (uint8_t *)kit_read(path, &nbytes);
+    const uint32_t count = (uint32_t)(nbytes / VTA_INSN_BYTES);
+    char *line = strtok(kit.log, "\n");
+    snprintf(head, sizeof head, "%u instructions, ", count);
+    cr_assert_eq(strncmp(line, head, strlen(head)), 0, "%s: %s", name, line);
+    for (uint32_t i = 0; i < count; i++) {
+        struct vta_insn insn;
+        vta_insn_decode(&insn, &layout, bytes + i * VTA_INSN_BYTES);
+        line = strtok(NULL, "\n");
+        cr_assert_not_null(line);
+        expect_line(line, &insn, i, shift);
+    }
+    free(bytes);
+}
+
+/* Calls with zeros, and keeps the stream of the last call. */
+static void dump_call(const char *name, const char *entry, int in, int out, int calls)
+{
+    struct module *module = compiled(name);
+    struct function *function = kit_function(module, entry);
+    struct kit_tensor data = kit_device_tensor(&kit, 8, 4, (int64_t[]){ 1, in / 16, 1, 16 });
+    struct kit_tensor weight =
+        kit_device_tensor(&kit, 8, 4, (int64_t[]){ out / 16, in / 16, 16, 16 });
+    struct kit_tensor result = kit_device_tensor(&kit, 8, 4, (int64_t[]){ 1, out / 16, 1, 16 });
+    struct result nothing;
+    for (int call = 0; call < calls; call++) {
+        kit.log_used = 0;
+        vta_runtime_set_debug(kit.worker.runtime, call + 1 == calls ? VTA_DEBUG_DUMP_INSN : 0);
+        cr_assert_eq(kit_call(&kit, function, (struct kit_tensor *[]){ &data, &weight, &result }, 3,
+                              &nothing),
+                     0, "%s", kit.error.message);
+    }
+    function_release(function);
+    module_release(module);
+}
+
+Test(compiled, records_the_very_streams_that_libvta_recorded)
+{
+    dump_call("gemm.o", "my_gemm", 1024, 1024, 1);
+    expect_stream("tutorial-matrix_multiply_opt-1x16");
+    dump_call("dense.o", "kernel", 256, 128, 2);
+    expect_stream("dense-1x16");
 }
 
 /* ---- Convolution --------------------------------------------------------------------------- */
