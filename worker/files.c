@@ -28,34 +28,29 @@ static bool dots(const char *part, size_t length)
     return length == 2 && part[0] == '.' && part[1] == '.';
 }
 
-/* The name without the scratch folder before it; NULL where it is refused. */
-static const char *relative(const struct worker *worker, const char *name, struct vta_error *error)
+static int check_name(const struct worker *worker, const char *name, struct vta_error *error)
 {
-    size_t own = strlen(worker->scratch);
-    const char *rest = name;
     int depth = 0;
-    if (strncmp(name, worker->scratch, own) == 0 && name[own] == '/')
-        rest = name + own + 1;
-    if (rest[0] == '\0')
-        return refuse(name, "it is empty", error), NULL;
-    if (rest[0] == '/')
-        return refuse(name, "it is absolute", error), NULL;
-    if (strlen(rest) >= PATH_MAX - own - 1)
-        return refuse(name, "it is too long", error), NULL;
-    for (const char *part = rest; *part != '\0';) {
+    if (name[0] == '\0')
+        return refuse(name, "it is empty", error);
+    if (name[0] == '/')
+        return refuse(name, "it is absolute", error);
+    if (strlen(name) >= PATH_MAX - strlen(worker->scratch) - 1)
+        return refuse(name, "it is too long", error);
+    if (name[strlen(name) - 1] == '/')
+        return refuse(name, "it ends with a slash", error);
+    for (const char *part = name; *part != '\0';) {
         size_t length = strcspn(part, "/");
         if (dots(part, length))
-            return refuse(name, "it has '..' in it", error), NULL;
+            return refuse(name, "it has '..' in it", error);
         if (length > NAME_MAX)
-            return refuse(name, "a part of it is too long", error), NULL;
+            return refuse(name, "a part of it is too long", error);
         if (++depth > DEPTH_MAX)
-            return refuse(name, "its folders are more than 16 deep", error), NULL;
+            return refuse(name, "its folders are more than 16 deep", error);
         part += length;
         part += strspn(part, "/");
     }
-    if (rest[strlen(rest) - 1] == '/')
-        return refuse(name, "it ends with a slash", error), NULL;
-    return rest;
+    return 0;
 }
 
 static int failed(const char *name, const char *what, struct vta_error *error)
@@ -193,10 +188,9 @@ static int write_all(int fd, const char *bytes, size_t nbytes)
 int files_write(struct worker *worker, const char *name, const void *bytes, size_t nbytes,
                 struct vta_error *error)
 {
-    name = relative(worker, name, error);
-    if (name == NULL)
-        return VTA_EINVAL;
-    int rc = check_room(worker, name, nbytes, error);
+    int rc = check_name(worker, name, error);
+    if (rc == 0)
+        rc = check_room(worker, name, nbytes, error);
     if (rc != 0)
         return rc;
     /* A mapped library keeps its bytes: the old file is not written over but replaced. */
@@ -255,13 +249,12 @@ int files_read(struct worker *worker, const char *name, char **bytes, size_t *nb
                struct vta_error *error)
 {
     uint64_t size, most = worker->options.max_upload_bytes;
-    name = relative(worker, name, error);
-    if (name == NULL)
-        return VTA_EINVAL;
+    int rc = check_name(worker, name, error);
+    if (rc != 0)
+        return rc;
     int fd = open_regular(worker, name, &size, error);
     if (fd < 0)
         return fd;
-    int rc = 0;
     char *read_bytes = NULL;
     if (size > most)
         rc = vta_error_limit(error, VTA_ELIMIT, (int64_t)most, (int64_t)size,
@@ -283,22 +276,22 @@ int files_read(struct worker *worker, const char *name, char **bytes, size_t *nb
 int files_remove(struct worker *worker, const char *name, struct vta_error *error)
 {
     const char *last;
-    name = relative(worker, name, error);
-    if (name == NULL)
-        return VTA_EINVAL;
+    int rc = check_name(worker, name, error);
+    if (rc != 0)
+        return rc;
     int folder = open_folder(worker, name, false, &last);
     if (folder < 0)
         return failed(name, "removing", error);
-    int rc = unlinkat(folder, last, 0) == 0 ? 0 : failed(name, "removing", error);
+    rc = unlinkat(folder, last, 0) == 0 ? 0 : failed(name, "removing", error);
     close(folder);
     return rc;
 }
 
 int files_path(struct worker *worker, const char *name, char **path, struct vta_error *error)
 {
-    name = relative(worker, name, error);
-    if (name == NULL)
-        return VTA_EINVAL;
+    int rc = check_name(worker, name, error);
+    if (rc != 0)
+        return rc;
     if (asprintf(path, "%s/%s", worker->scratch, name) >= 0)
         return 0;
     return vta_error_set(error, VTA_ENOMEM, "no memory for a path");
@@ -307,10 +300,10 @@ int files_path(struct worker *worker, const char *name, char **path, struct vta_
 int files_existing(struct worker *worker, const char *name, char **path, struct vta_error *error)
 {
     uint64_t nbytes;
-    const char *own = relative(worker, name, error);
-    if (own == NULL)
-        return VTA_EINVAL;
-    int fd = open_regular(worker, own, &nbytes, error);
+    int rc = check_name(worker, name, error);
+    if (rc != 0)
+        return rc;
+    int fd = open_regular(worker, name, &nbytes, error);
     if (fd < 0)
         return fd;
     close(fd);

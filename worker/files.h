@@ -1,8 +1,7 @@
 /* files.h: the files of a session: names relative to its scratch folder, none that leads out of it.
  *
  * A name is made of parts between slashes; "..", an absolute name, and a link anywhere on the way
- * are refused, by the kernel while it walks and not by looking first. A name that begins with the
- * scratch folder's own path, as workpath gives it, is taken as what follows.
+ * are refused, by the kernel while it walks and not by looking first.
  */
 #ifndef VTA_WORKER_FILES_H
 #define VTA_WORKER_FILES_H

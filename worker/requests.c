@@ -12,7 +12,7 @@ typedef int (*serve_fn)(struct session *session, const struct tvm_item *args, st
                         struct vta_error *error);
 
 /* A request with the letters of its arguments:
- *   s string  S string or null  i int  h handle or null  d device  t tensor  y dtype  z ignored
+ *   s string  S string or null  i int  h handle or null  d device  t tensor  y dtype
  * What is not a system call has none and reads its body itself. */
 struct request {
     const char *name;
@@ -87,12 +87,6 @@ static int init_server(struct session *session, struct tvm_reader *body, struct 
     return return_null(answer);
 }
 
-static void set_busy(struct worker *worker, bool busy)
-{
-    if (worker->host.busy != NULL)
-        worker->host.busy(worker->host.context, busy);
-}
-
 static int call_func(struct session *session, struct tvm_reader *body, struct answer *answer,
                      struct vta_error *error)
 {
@@ -115,11 +109,9 @@ static int call_func(struct session *session, struct tvm_reader *body, struct an
         vta_error_prefix(error, "%s", function->name);
         return rc;
     }
-    set_busy(worker, true);
     deadline_arm(worker->deadline);
     rc = function_call(function, values->values, values->codes, (int)count, &answer->result, error);
     deadline_disarm(worker->deadline);
-    set_busy(worker, false);
     return rc != 0 ? rc
                    : values_to_items(&session->objects, function->name, &answer->result,
                                      answer->items, &answer->count, error);
@@ -205,10 +197,21 @@ static int free_data(struct session *session, const struct tvm_item *args, struc
     return rc != 0 ? rc : return_null(answer);
 }
 
+static int check_stream(uint64_t handle, struct vta_error *error)
+{
+    if (handle == 0)
+        return 0;
+    return vta_error_set(error, VTA_EHANDLE,
+                         "stream handle 0x%" PRIx64 " was never given out; 0 is the only one",
+                         handle);
+}
+
 static int copy_among(struct session *session, const struct tvm_item *args, struct answer *answer,
                       struct vta_error *error)
 {
-    int rc = copy_among_remote(session, &args[0].tensor, &args[1].tensor, error);
+    int rc = check_stream(args[2].handle, error);
+    if (rc == 0)
+        rc = copy_among_remote(session, &args[0].tensor, &args[1].tensor, error);
     return rc != 0 ? rc : return_null(answer);
 }
 
@@ -226,11 +229,9 @@ static int use_stream(struct session *session, const struct tvm_item *args, stru
                       struct vta_error *error)
 {
     (void)session;
-    if (args[1].handle != 0)
-        return vta_error_set(error, VTA_EHANDLE,
-                             "stream handle 0x%" PRIx64 " was never given out; 0 is the only one",
-                             args[1].handle);
-    int rc = objects_device(args[0].device, error);
+    int rc = check_stream(args[1].handle, error);
+    if (rc == 0)
+        rc = objects_device(args[0].device, error);
     return rc != 0 ? rc : return_null(answer);
 }
 
@@ -248,7 +249,7 @@ static const struct request requests[] = {
     [TVM_PACKET_DEV_ALLOC_DATA] = { "DevAllocData", "diiy", alloc_data, NULL },
     [TVM_PACKET_DEV_FREE_DATA] = { "DevFreeData", "dh", free_data, NULL },
     [TVM_PACKET_DEV_STREAM_SYNC] = { "DevStreamSync", "dh", use_stream, NULL },
-    [TVM_PACKET_COPY_AMONG_REMOTE] = { "CopyAmongRemote", "ttz", copy_among, NULL },
+    [TVM_PACKET_COPY_AMONG_REMOTE] = { "CopyAmongRemote", "tth", copy_among, NULL },
     [TVM_PACKET_DEV_ALLOC_DATA_WITH_SCOPE] = { "DevAllocDataWithScope", "tS", alloc_data_with_scope,
                                                NULL },
     [TVM_PACKET_DEV_CREATE_STREAM] = { "DevCreateStream", "d", no_stream, NULL },

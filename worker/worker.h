@@ -31,9 +31,6 @@ void worker_options_default(struct worker_options *options);
 /* How the process talks to the daemon; channel.h is the real one, tests have their own. */
 struct worker_host {
     void (*log)(void *context, int level, const char *text); /* enum log_level of server/log.h */
-    /* A function is being called (true), or has returned (false): the daemon's deadline counts
-     * while the worker is busy. Other requests end by themselves. */
-    void (*busy)(void *context, bool busy);
     /* Has objects (paths, absolute) linked into a shared library at `output`; fails with the
      * linker's words. */
     int (*link)(void *context, const char *const *objects, uint32_t count, const char *output,

@@ -43,12 +43,6 @@ static void note_log(void *context, int level, const char *text)
     snprintf(kit->log + used, sizeof kit->log - used, "%s\n", text);
 }
 
-static void note_busy(void *context, bool busy)
-{
-    struct kit *kit = context;
-    kit->busy += busy;
-}
-
 void kit_open(struct kit *kit, const struct worker_options *options)
 {
     struct worker_options small;
@@ -58,7 +52,7 @@ void kit_open(struct kit *kit, const struct worker_options *options)
     kit_options(&small);
     snprintf(kit->scratch, sizeof kit->scratch, "%.40s/worker-XXXXXX", tmp != NULL ? tmp : "/tmp");
     MUST(mkdtemp(kit->scratch) != NULL);
-    const struct worker_host host = { .log = note_log, .busy = note_busy, .context = kit };
+    const struct worker_host host = { .log = note_log, .context = kit };
     MUST(worker_open(&kit->worker, options != NULL ? options : &small, &host, &kit_loader,
                      kit->scratch, &error) == 0);
 }

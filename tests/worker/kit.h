@@ -12,7 +12,6 @@
 struct kit {
     char scratch[64];
     struct worker worker;
-    int busy;       /* how often it said so */
     char log[4096]; /* what it logged, a line each */
 };
 

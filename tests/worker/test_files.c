@@ -93,20 +93,18 @@ Test(files, are_removed)
     cr_assert_eq(files_existing(&kit.worker, "a", &path, &error), VTA_ENOTFOUND);
 }
 
-Test(files, have_a_path_that_is_a_name_too)
+Test(files, have_a_path_in_the_folder)
 {
     char *path, expected[128];
-    cr_assert_eq(put("d/a", "x"), 0);
     cr_assert_eq(files_path(&kit.worker, "d/a", &path, &error), 0);
     snprintf(expected, sizeof expected, "%s/d/a", kit.scratch);
     cr_assert_str_eq(path, expected);
-    holds(path, "x");
+    refused(path, VTA_EINVAL, "it is absolute");
     free(path);
 }
 
 Test(files, have_no_names_that_lead_out)
 {
-    char outside[128];
     refused("", VTA_EINVAL, "it is empty");
     refused("/etc/passwd", VTA_EINVAL, "it is absolute");
     refused("..", VTA_EINVAL, "'..'");
@@ -114,10 +112,6 @@ Test(files, have_no_names_that_lead_out)
     refused("a/../../b", VTA_EINVAL, "'..'");
     refused("a/..", VTA_EINVAL, "'..'");
     refused("a/", VTA_EINVAL, "ends with a slash");
-    snprintf(outside, sizeof outside, "%s/../x", kit.scratch);
-    refused(outside, VTA_EINVAL, "'..'");
-    snprintf(outside, sizeof outside, "%s-not", kit.scratch);
-    refused(outside, VTA_EINVAL, "it is absolute");
     char longest[400];
     memset(longest, 'a', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';

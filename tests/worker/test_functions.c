@@ -271,14 +271,6 @@ Test(functions, say_why_they_failed_and_can_be_called_again, .init = begin, .fin
     cr_assert_eq(expect_int(&reply), 4);
 }
 
-Test(functions, tell_the_daemon_when_they_are_called, .init = begin, .fini = end)
-{
-    int before = kit.busy;
-    call(&client, &reply, kernel("count"), "");
-    reply_free(&reply);
-    cr_assert_gt(kit.busy, before);
-}
-
 Test(functions, have_a_limit_of_handles, .init = begin, .fini = end)
 {
     for (int i = 0; i < 32; i++)

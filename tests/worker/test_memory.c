@@ -142,6 +142,8 @@ Test(memory, is_copied_among_overlapping_tensors, .init = begin, .fini = end)
     to.shape[0] = 50;
     ask(&client, &reply, TVM_PACKET_COPY_AMONG_REMOTE, "ttn", &from, &to);
     expect_exception(&reply, "from a tensor of 60 bytes to one of 50");
+    ask(&client, &reply, TVM_PACKET_COPY_AMONG_REMOTE, "tth", &from, &from, (uint64_t)7);
+    expect_exception(&reply, "stream handle 0x7 was never given out");
 }
 
 Test(memory, is_sized_by_shape_and_type, .init = begin, .fini = end)
