@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "stream_cache.h"
+#include "timing_kept.h"
 
 /* What a board keeps of the streams that ran on it. */
 #define KEPT_STREAMS 32
@@ -13,14 +14,57 @@
 
 struct vta_board {
     struct vta_board_options options;
-    struct vta_dram *dram;            /* NULL until first use */
-    struct vta_dev *device;           /* NULL until the first run */
-    struct vta_stream_cache *streams; /* NULL until the first stream */
+    struct vta_dram *dram;              /* NULL until first use */
+    struct vta_dev *device;             /* NULL until the first run */
+    struct vta_stream_cache *streams;   /* NULL until the first stream */
+    struct vta_timing_profile *profile; /* owned; NULL: none, or not yet looked for */
+    bool profile_sought;
     struct vta_watch watch;
     bool used, skip;
     struct vta_tokens tokens;
     struct vta_counters counters;
 };
+
+/* ---- Whose time it predicts ---------------------------------------------------------------- */
+
+static void forget_profile(struct vta_board *board)
+{
+    free(board->profile);
+    board->profile = NULL;
+    board->profile_sought = false;
+}
+
+int vta_board_set_timing(struct vta_board *board, enum vta_board_timing timing,
+                         const struct vta_timing_profile *profile, struct vta_error *error)
+{
+    struct vta_timing_profile *copy = NULL;
+    if (timing == VTA_BOARD_TIMING_PROFILE) {
+        copy = malloc(sizeof(*copy));
+        if (copy == NULL)
+            return vta_error_set(error, VTA_ENOMEM, "no memory for a timing profile");
+        *copy = *profile;
+    }
+    forget_profile(board);
+    board->options.timing = timing;
+    board->options.profile = NULL; /* the copy alone is used */
+    board->profile = copy;
+    board->profile_sought = timing != VTA_BOARD_TIMING_AUTO;
+    return 0;
+}
+
+const struct vta_timing_profile *vta_board_profile(struct vta_board *board)
+{
+    struct vta_timing_profile found;
+    if (!board->profile_sought && vta_profile_for_hw(&found, &board->options.hw, NULL) == 0) {
+        board->profile = malloc(sizeof(found));
+        if (board->profile != NULL)
+            *board->profile = found;
+    }
+    board->profile_sought = true;
+    return board->profile;
+}
+
+/* ---- Life ---------------------------------------------------------------------------------- */
 
 void vta_board_options_default(struct vta_board_options *options)
 {
@@ -39,6 +83,11 @@ int vta_board_open(struct vta_board **result, const struct vta_board_options *op
         return vta_error_set(error, VTA_ENOMEM, "no memory for a board");
     board->options = *options;
     board->watch.options = options->hazards;
+    int rc = vta_board_set_timing(board, options->timing, options->profile, error);
+    if (rc != 0) {
+        free(board);
+        return rc;
+    }
     *result = board;
     return 0;
 }
@@ -58,6 +107,7 @@ void vta_board_close(struct vta_board *board)
     close_device(board);
     vta_stream_cache_free(board->streams);
     vta_dram_close(board->dram);
+    free(board->profile);
     free(board);
 }
 
@@ -79,6 +129,8 @@ int vta_board_reconfigure(struct vta_board *board, const struct vta_hw *hw, stru
     }
     if (!board->used)
         close_device(board);
+    if (board->options.timing == VTA_BOARD_TIMING_AUTO)
+        forget_profile(board);
     board->options.hw = *hw;
     return 0;
 }
@@ -173,6 +225,20 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Adds what the board would take. A prediction that was stopped is none; whoever stopped it knows.
+ */
+static void predict(struct vta_board *board, const struct vta_program *program,
+                    const struct vta_control *control, struct vta_run_result *result)
+{
+    const struct vta_timing_profile *profile = vta_board_profile(board);
+    struct vta_timing timing;
+    if (profile == NULL || vta_timing_of(&timing, program, profile,
+                                         control != NULL ? &control->stop : NULL, NULL) != 0)
+        return;
+    result->board_cycles = timing.cycles;
+    result->board_ns = timing.total_ns;
+}
+
 static int run_bound(struct vta_board *board, const struct vta_program *program,
                      const struct vta_binding *binding, struct vta_control *control,
                      struct vta_run_result *result, struct vta_error *error)
@@ -196,8 +262,10 @@ static int run_bound(struct vta_board *board, const struct vta_program *program,
     board->tokens = program->after;
     vta_watch_after(&board->watch, program);
     add_counters(&board->counters, &program->counters);
-    if (result != NULL)
+    if (result != NULL) {
         *result = (struct vta_run_result){ .counters = program->counters, .wall_ns = wall_ns };
+        predict(board, program, control, result);
+    }
     return 0;
 }
 

@@ -8,9 +8,17 @@
 #define VTA_CORE_BOARD_H
 
 #include "device.h"
+#include "timing_profile.h"
 #include "watch.h"
 
 struct vta_board;
+
+/* Whose time a board predicts. */
+enum vta_board_timing {
+    VTA_BOARD_TIMING_AUTO, /* the measured profile for its hardware, where there is one */
+    VTA_BOARD_TIMING_OFF,
+    VTA_BOARD_TIMING_PROFILE /* the one given */
+};
 
 struct vta_board_options {
     struct vta_hw hw;
@@ -18,6 +26,8 @@ struct vta_board_options {
     uint64_t dram_bytes;              /* quota and capacity; default 512 MiB */
     uint64_t max_work;                /* per run, in nest iterations; 0: no limit */
     struct vta_watch_options hazards; /* default: warn, with nobody to report to */
+    enum vta_board_timing timing;
+    const struct vta_timing_profile *profile; /* with …_PROFILE; copied, never NULL */
 };
 
 void vta_board_options_default(struct vta_board_options *options);
@@ -46,7 +56,20 @@ bool vta_board_used(const struct vta_board *board);
 struct vta_run_result {
     struct vta_counters counters; /* of this run alone */
     uint64_t wall_ns;             /* host time inside the device */
+    /* What the board would take by the profile; 0 where there is none, or where it would hang
+     * because a queue of its own is too short. */
+    uint64_t board_cycles; /* its fabric's, of the run alone */
+    uint64_t board_ns;     /* the whole call, the host's side of it included */
 };
+
+/* Changes whose time is predicted; profile is copied, and used with …_PROFILE only. Returns 0 or
+ * VTA_ENOMEM. */
+int vta_board_set_timing(struct vta_board *board, enum vta_board_timing timing,
+                         const struct vta_timing_profile *profile, struct vta_error *error);
+
+/* The profile that applies to the board as it is configured now, or NULL; the board's, until it is
+ * changed or reconfigured. */
+const struct vta_timing_profile *vta_board_profile(struct vta_board *board);
 
 /* Runs a verified program. buffers: one handle per parameter, each at least as large as the
  * parameter. VTA_ESTATE where the program was verified for other token counts than the board has.

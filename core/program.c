@@ -5,6 +5,7 @@
 
 #include "hazard.h"
 #include "plan.h"
+#include "timing_kept.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ void vta_program_free(struct vta_program *program)
     free(program->order);
     vta_hazards_free(program->hazards);
     vta_plan_free(program->plan);
+    vta_timing_kept_free(program->timings);
     free(program);
 }
 

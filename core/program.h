@@ -27,6 +27,7 @@ struct vta_tokens {
 
 struct vta_plan;
 struct vta_hazards;
+struct vta_timing_kept;
 
 struct vta_program {
     struct vta_hw hw;
@@ -60,6 +61,8 @@ struct vta_program {
 
     /* The simulator's, made at the first run by whichever board comes first; owned. */
     struct vta_plan *_Atomic plan;
+    /* How long boards would take, where that was asked (timing_kept.h); owned. */
+    struct vta_timing_kept *_Atomic timings;
 };
 
 void vta_program_free(struct vta_program *program); /* NULL is allowed */
