@@ -129,6 +129,51 @@ int vta_skip_execution(struct vta_session *session, bool skip, struct vta_error 
     return vta_request_call(session, VTA_PROMPT, NULL, NULL, error);
 }
 
+/* ---- Timing -------------------------------------------------------------------------------- */
+
+static int read_choice(const msgpack_object *map, struct vta_timing_choice *choice,
+                       struct vta_error *error)
+{
+    const msgpack_object *profile = vta_result_get(map, "profile");
+    char clock[16];
+    int rc = 0;
+    choice->profile[0] = '\0';
+    if (profile->type != MSGPACK_OBJECT_NIL)
+        rc = vta_get_text(profile, choice->profile, sizeof choice->profile - 1, "profile", error);
+    if (rc == 0)
+        rc = vta_get_text(vta_result_get(map, "board"), choice->board, sizeof choice->board - 1,
+                          "board", error);
+    if (rc == 0)
+        rc = vta_get_bool(vta_result_get(map, "measured"), &choice->measured, "measured", error);
+    if (rc == 0)
+        rc = vta_get_text(vta_result_get(map, "clock"), clock, sizeof clock - 1, "clock", error);
+    choice->board_clock = rc == 0 && strcmp(clock, "board") == 0;
+    return rc;
+}
+
+static void pack_text_or_nil(msgpack_packer *packer, const char *text)
+{
+    if (text != NULL)
+        vta_pack_str(packer, text);
+    else
+        msgpack_pack_nil(packer);
+}
+
+int vta_select_timing(struct vta_session *session, const char *profile, const char *clock,
+                      struct vta_timing_choice *choice, struct vta_error *error)
+{
+    const msgpack_object *result;
+    struct vta_timing_choice ignored;
+    struct vta_error reason;
+    msgpack_packer *packer = vta_request_begin(session, "board.timing", 2);
+    pack_text_or_nil(packer, profile);
+    pack_text_or_nil(packer, clock);
+    int rc = vta_request_call(session, VTA_PROMPT, NULL, &result, error);
+    if (rc == 0 && read_choice(result, choice != NULL ? choice : &ignored, &reason) != 0)
+        return vta_session_bad_result(session, "board.timing", &reason, error);
+    return rc;
+}
+
 /* ---- Counters ------------------------------------------------------------------------------ */
 
 int vta_get_counters(struct vta_session *session, struct vta_counters *counters,

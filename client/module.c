@@ -420,6 +420,20 @@ static msgpack_packer *begin_call(struct vta_function *function, const char *met
     return packer;
 }
 
+/* The predicted time, which is missing where there is no timing profile. */
+static int read_board_time(const msgpack_object *map, struct vta_run_stats *stats,
+                           struct vta_error *error)
+{
+    const msgpack_object *ns = vta_result_get(map, "board_ns");
+    stats->board_ns = stats->board_cycles = 0;
+    if (ns->type == MSGPACK_OBJECT_NIL)
+        return 0;
+    int rc = vta_get_uint(ns, UINT64_MAX, &stats->board_ns, "board_ns", error);
+    return rc != 0 ? rc
+                   : vta_get_uint(vta_result_get(map, "board_cycles"), UINT64_MAX,
+                                  &stats->board_cycles, "board_cycles", error);
+}
+
 static int read_stats(const msgpack_object *map, struct vta_run_stats *stats,
                       struct vta_error *error)
 {
@@ -429,6 +443,8 @@ static int read_stats(const msgpack_object *map, struct vta_run_stats *stats,
     if (rc == 0)
         rc = vta_get_uint(vta_result_get(map, "wall_ns"), UINT64_MAX, &stats->wall_ns, "wall_ns",
                           error);
+    if (rc == 0)
+        rc = read_board_time(map, stats, error);
     return rc;
 }
 

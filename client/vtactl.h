@@ -26,6 +26,7 @@ struct arguments {
     /* run and bench. */
     bool random, check, stats;
     uint64_t seed;
+    const char *profile, *clock;
     uint32_t number, repeat, min_repeat_ms; /* repeat 0: the command's default */
     const char *outs[OUTS_MAX];             /* PARAM=FILE */
     size_t out_count;
@@ -61,6 +62,8 @@ int command_upload(struct tool *tool);
 int command_download(struct tool *tool);
 int command_ls(struct tool *tool);
 int command_rm(struct tool *tool);
+/* vtactl_timing.c: applies --profile and --clock to the session. 0 or EXIT_FAILED. */
+int choose_timing(struct tool *tool, struct vta_timing_choice *choice);
 /* vtactl_run.c */
 int command_run(struct tool *tool);
 int command_bench(struct tool *tool);

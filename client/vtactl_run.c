@@ -8,19 +8,17 @@
 
 /* ---- run ----------------------------------------------------------------------------------- */
 
-/* Calls the function `repeat` times; the host time of each goes to times. */
+/* Calls the function `repeat` times; the host time of each goes to times, the rest of the last one
+ * to *last. */
 static int call_often(struct call *call, uint32_t repeat, uint64_t *times,
-                      struct vta_counters *counters, struct vta_error *error)
+                      struct vta_run_stats *last, struct vta_error *error)
 {
-    struct vta_run_stats stats;
-
     for (uint32_t i = 0; i < repeat; i++) {
-        int rc = vta_call(call->function, call->arrays, call->count, &stats, error);
+        int rc = vta_call(call->function, call->arrays, call->count, last, error);
         if (rc != 0)
             return rc;
-        times[i] = stats.wall_ns;
+        times[i] = last->wall_ns;
     }
-    *counters = stats.counters;
     return 0;
 }
 
@@ -41,7 +39,7 @@ static int check(struct tool *tool, const struct call *call, uint32_t repeat,
                  const struct vta_counters *counters)
 {
     struct vta_server_info info;
-    struct vta_counters expected = { 0 };
+    struct vta_run_stats expected = { 0 };
     struct call other = { 0 };
     uint64_t *times = calloc(repeat, sizeof *times);
     struct vta_session *local = NULL;
@@ -63,7 +61,7 @@ static int check(struct tool *tool, const struct call *call, uint32_t repeat,
         rc = call_fetch(&other, &tool->error);
     for (size_t i = 0; rc == 0 && i < call->count; i++)
         rc = compare_operand(&call->operands[i], &other.operands[i], &tool->error);
-    if (rc == 0 && memcmp(counters, &expected, sizeof expected) != 0)
+    if (rc == 0 && memcmp(counters, &expected.counters, sizeof *counters) != 0)
         rc = vta_error_set(&tool->error, VTA_EINTERNAL,
                            "check: the counters differ from the local session's");
     call_close(&other);
@@ -90,8 +88,22 @@ static int write_outputs(struct tool *tool, const struct call *call)
     return 0;
 }
 
+/* "  on the board: 1.234 ms, 105120 cycles (1x16-2019-11)". */
+static void print_board(const struct vta_run_stats *stats, const struct vta_timing_choice *choice)
+{
+    printf("on the board: ");
+    if (stats->board_ns == 0) {
+        puts("unknown, there is no timing profile");
+        return;
+    }
+    print_seconds((double)stats->board_ns / 1e9);
+    printf(", %" PRIu64 " cycles (%s%s)\n", stats->board_cycles, choice->profile,
+           choice->measured ? "" : ", not measured");
+}
+
 static void print_run(const struct tool *tool, const struct call *call, uint64_t *times,
-                      uint32_t repeat, const struct vta_counters *counters)
+                      uint32_t repeat, const struct vta_run_stats *last,
+                      const struct vta_timing_choice *choice)
 {
     size_t written = 0;
 
@@ -108,16 +120,19 @@ static void print_run(const struct tool *tool, const struct call *call, uint64_t
         putchar(')');
     }
     putchar('\n');
+    if (tool->arguments.stats || tool->arguments.profile != NULL)
+        print_board(last, choice);
     if (tool->arguments.check)
         printf("check: %zu bytes and the counters are identical to the local session's\n", written);
     if (tool->arguments.stats) {
         putchar('\n');
-        print_counters(counters);
+        print_counters(&last->counters);
     }
 }
 
 static void run_as_json(const struct tool *tool, const struct call *call, const uint64_t *times,
-                        uint32_t repeat, const struct vta_counters *counters)
+                        uint32_t repeat, const struct vta_run_stats *last,
+                        const struct vta_timing_choice *choice)
 {
     cJSON *json = tool->json;
 
@@ -126,7 +141,13 @@ static void run_as_json(const struct tool *tool, const struct call *call, const 
     cJSON *list = cJSON_AddArrayToObject(json, "wall_ns");
     for (uint32_t i = 0; i < repeat; i++)
         cJSON_AddItemToArray(list, cJSON_CreateNumber((double)times[i]));
-    cJSON_AddItemToObject(json, "counters", json_counters(counters));
+    if (last->board_ns != 0) {
+        json_u64(json, "board_ns", last->board_ns);
+        json_u64(json, "board_cycles", last->board_cycles);
+        cJSON_AddStringToObject(json, "profile", choice->profile);
+        cJSON_AddBoolToObject(json, "measured", choice->measured);
+    }
+    cJSON_AddItemToObject(json, "counters", json_counters(&last->counters));
     list = cJSON_AddArrayToObject(json, "outputs");
     for (size_t i = 0; i < call->count; i++) {
         const struct operand *operand = &call->operands[i];
@@ -147,7 +168,8 @@ int command_run(struct tool *tool)
 {
     const struct arguments *arguments = &tool->arguments;
     uint32_t repeat = arguments->repeat != 0 ? arguments->repeat : 1;
-    struct vta_counters counters = { 0 };
+    struct vta_run_stats last = { 0 };
+    struct vta_timing_choice choice;
     struct call call;
     uint64_t *times = calloc(repeat, sizeof *times);
     int rc = call_open(&call, tool->session, arguments->operands[0], arguments->operands[1],
@@ -155,6 +177,8 @@ int command_run(struct tool *tool)
 
     if (rc == 0 && times == NULL)
         rc = vta_error_set(&tool->error, VTA_ENOMEM, "no memory for %" PRIu32 " runs", repeat);
+    if (rc == 0 && choose_timing(tool, &choice) != 0)
+        rc = tool->error.code;
     if (rc == 0)
         print_hazards(tool, call.module, base_name(arguments->operands[0]));
     if (rc == 0)
@@ -164,17 +188,17 @@ int command_run(struct tool *tool)
     if (rc == 0)
         rc = call_load(&call, &tool->error);
     if (rc == 0)
-        rc = call_often(&call, repeat, times, &counters, &tool->error);
+        rc = call_often(&call, repeat, times, &last, &tool->error);
     if (rc == 0)
         rc = call_fetch(&call, &tool->error);
     if (rc == 0)
         rc = write_outputs(tool, &call);
     if (rc == 0 && arguments->check)
-        rc = check(tool, &call, repeat, &counters);
+        rc = check(tool, &call, repeat, &last.counters);
     if (rc == 0 && arguments->json)
-        run_as_json(tool, &call, times, repeat, &counters);
+        run_as_json(tool, &call, times, repeat, &last, &choice);
     else if (rc == 0)
-        print_run(tool, &call, times, repeat, &counters);
+        print_run(tool, &call, times, repeat, &last, &choice);
     call_close(&call);
     free(times);
     return rc == 0 ? 0 : EXIT_FAILED;
@@ -183,7 +207,7 @@ int command_run(struct tool *tool)
 /* ---- bench --------------------------------------------------------------------------------- */
 
 static void print_bench(const struct tool *tool, const struct call *call, const double *seconds,
-                        uint32_t repeat)
+                        uint32_t repeat, const struct vta_timing_choice *choice)
 {
     double least = seconds[0], most = seconds[0], sum = 0;
 
@@ -199,6 +223,16 @@ static void print_bench(const struct tool *tool, const struct call *call, const 
         cJSON_AddNumberToObject(tool->json, "mean", sum / repeat);
         cJSON_AddNumberToObject(tool->json, "min", least);
         cJSON_AddNumberToObject(tool->json, "max", most);
+        cJSON_AddStringToObject(tool->json, "clock", choice->board_clock ? "board" : "host");
+        if (choice->board_clock)
+            cJSON_AddStringToObject(tool->json, "profile", choice->profile);
+        return;
+    }
+    if (choice->board_clock) {
+        printf("%s: ", vta_function_name(call->function));
+        print_seconds(seconds[0]);
+        printf(" per call on the board (%s%s)\n", choice->profile,
+               choice->measured ? "" : ", not measured");
         return;
     }
     printf("%s: mean ", vta_function_name(call->function));
@@ -215,6 +249,7 @@ int command_bench(struct tool *tool)
     const struct arguments *arguments = &tool->arguments;
     uint32_t repeat = arguments->repeat != 0 ? arguments->repeat : 3;
     uint32_t number = arguments->number != 0 ? arguments->number : 1;
+    struct vta_timing_choice choice;
     struct call call;
     double *seconds = calloc(repeat, sizeof *seconds);
     int rc = call_open(&call, tool->session, arguments->operands[0], arguments->operands[1],
@@ -223,6 +258,8 @@ int command_bench(struct tool *tool)
     if (rc == 0 && (seconds == NULL || repeat > INT32_MAX))
         rc = vta_error_set(&tool->error, VTA_ENOMEM, "no memory for %" PRIu32 " measurements",
                            repeat);
+    if (rc == 0 && choose_timing(tool, &choice) != 0)
+        rc = tool->error.code;
     if (rc == 0)
         print_hazards(tool, call.module, base_name(arguments->operands[0]));
     if (rc == 0)
@@ -233,7 +270,7 @@ int command_bench(struct tool *tool)
         rc = vta_time_evaluator(call.function, call.arrays, call.count, number, repeat,
                                 arguments->min_repeat_ms, seconds, &tool->error);
     if (rc == 0)
-        print_bench(tool, &call, seconds, repeat);
+        print_bench(tool, &call, seconds, repeat, &choice);
     call_close(&call);
     free(seconds);
     return rc == 0 ? 0 : EXIT_FAILED;

@@ -12,39 +12,30 @@
 #include <string.h>
 
 #define SQUARE_UP_TO 0.05
-#define PULL         2e-5 /* of each number, relative to one case's loss, by its squared log */
+#define ROUNDS       6
+#define PULL         1e-4 /* of each number, relative to one case's loss, by its squared log */
 
-/* What is fitted. Everything is searched by its logarithm. */
+/* What is fitted, by its logarithm. */
 static const struct tuned {
     size_t offset; /* of the double in struct vta_timing_profile */
-    double start;  /* of a board like this */
-    bool per_build;
-    bool pulled;
+    double usual;  /* of a board like this: where the search starts */
+    bool pulled;   /* towards it */
 } tuned[] = {
-    { offsetof(struct vta_timing_profile, dram_bytes_per_cycle), 4, false, true },
-    { offsetof(struct vta_timing_profile, dma_row_cycles), 60, false, true },
-    { offsetof(struct vta_timing_profile, insn_cycles), 50, true, true },
-    { offsetof(struct vta_timing_profile, host_call_us), 70, false, true },
-    { offsetof(struct vta_timing_profile, host_insn_ns), 150, false, true },
-    { offsetof(struct vta_timing_profile, alu_cycles), 2, true, false },
-    { offsetof(struct vta_timing_profile, gemm_loop_cycles), 1, true, true },
+    { offsetof(struct vta_timing_profile, dram_bytes_per_cycle), 4.1, true },
+    { offsetof(struct vta_timing_profile, dma_row_cycles), 60, true },
+    { offsetof(struct vta_timing_profile, insn_cycles), 40, true },
+    { offsetof(struct vta_timing_profile, host_call_us), 70, true },
+    { offsetof(struct vta_timing_profile, host_insn_ns), 150, true },
+    { offsetof(struct vta_timing_profile, gemm_loop_cycles), 1, true },
+    { offsetof(struct vta_timing_profile, alu_cycles), 2, false },
 };
-#define TUNED         (sizeof(tuned) / sizeof(tuned[0]))
-#define FIRST_OF_NEST (TUNED - 2)
-#define NUMBERS       (TUNED * VTA_TUNE_BUILDS) /* at most */
-
-/* One dimension of the search: a number of one build, or of all. */
-struct dimension {
-    size_t tuned, build; /* build: SIZE_MAX for all */
-};
+#define NUMBERS (sizeof(tuned) / sizeof(tuned[0]))
+#define ALU     (NUMBERS - 1)
 
 struct search {
-    struct vta_timing_profile *profiles;
-    size_t builds;
+    struct vta_timing_profile *profile;
     const struct vta_tune_case *cases;
     size_t count, without;
-    struct dimension dimensions[NUMBERS];
-    size_t n;
     struct vta_error *error;
     int rc; /* of the first replay that failed */
 };
@@ -52,34 +43,6 @@ struct search {
 static double *number_of(struct vta_timing_profile *profile, size_t k)
 {
     return (double *)((char *)profile + tuned[k].offset);
-}
-
-static void list_dimensions(struct search *search)
-{
-    for (size_t k = 0; k < TUNED; k++) {
-        for (size_t b = 0; b < (tuned[k].per_build ? search->builds : 1); b++)
-            search->dimensions[search->n++] =
-                (struct dimension){ .tuned = k, .build = tuned[k].per_build ? b : SIZE_MAX };
-    }
-}
-
-static void write_numbers(struct search *search, const double *x)
-{
-    for (size_t i = 0; i < search->n; i++) {
-        const struct dimension *dimension = &search->dimensions[i];
-        for (size_t b = 0; b < search->builds; b++)
-            if (dimension->build == SIZE_MAX || dimension->build == b)
-                *number_of(&search->profiles[b], dimension->tuned) = exp(x[i]);
-    }
-}
-
-static void read_numbers(const struct search *search, double *x)
-{
-    for (size_t i = 0; i < search->n; i++) {
-        const struct dimension *dimension = &search->dimensions[i];
-        size_t b = dimension->build == SIZE_MAX ? 0 : dimension->build;
-        x[i] = log(*number_of(&search->profiles[b], dimension->tuned));
-    }
 }
 
 /* ---- The objective ------------------------------------------------------------------------- */
@@ -94,14 +57,15 @@ static double objective(struct search *search, const double *x)
 {
     double sum = 0;
     size_t count = 0;
-    write_numbers(search, x);
+    for (size_t k = 0; k < NUMBERS; k++)
+        *number_of(search->profile, k) = exp(x[k]);
     for (size_t i = 0; i < search->count; i++) {
         const struct vta_tune_case *one = &search->cases[i];
         struct vta_timing timing;
         if (i == search->without)
             continue;
-        int rc = vta_timing_replay(&timing, one->program, &search->profiles[one->build], NULL, NULL,
-                                   search->error);
+        int rc =
+            vta_timing_replay(&timing, one->program, search->profile, NULL, NULL, search->error);
         if (rc != 0) {
             search->rc = rc;
             return HUGE_VAL;
@@ -109,10 +73,9 @@ static double objective(struct search *search, const double *x)
         sum += loss(log((double)timing.total_ns * 1e-9 / one->measured_s));
         count++;
     }
-    for (size_t i = 0; i < search->n; i++) {
-        const struct tuned *what = &tuned[search->dimensions[i].tuned];
-        double pull = x[i] - log(what->start);
-        sum += what->pulled ? PULL * (double)count * pull * pull : 0;
+    for (size_t k = 0; k < NUMBERS; k++) {
+        double pull = x[k] - log(tuned[k].usual);
+        sum += tuned[k].pulled ? PULL * (double)count * pull * pull : 0;
     }
     return sum / (double)count;
 }
@@ -133,15 +96,15 @@ static int compare_points(const void *a, const void *b)
 static void along(struct search *search, struct point *to, const double *centre,
                   const struct point *worst, double t)
 {
-    for (size_t i = 0; i < search->n; i++)
+    for (size_t i = 0; i < NUMBERS; i++)
         to->x[i] = centre[i] + t * (worst->x[i] - centre[i]);
     to->value = objective(search, to->x);
 }
 
 static void shrink(struct search *search, struct point *simplex)
 {
-    for (size_t k = 1; k <= search->n; k++) {
-        for (size_t i = 0; i < search->n; i++)
+    for (size_t k = 1; k <= NUMBERS; k++) {
+        for (size_t i = 0; i < NUMBERS; i++)
             simplex[k].x[i] = (simplex[k].x[i] + simplex[0].x[i]) / 2;
         simplex[k].value = objective(search, simplex[k].x);
     }
@@ -151,15 +114,15 @@ static void shrink(struct search *search, struct point *simplex)
 static void improve(struct search *search, struct point *simplex)
 {
     double centre[NUMBERS] = { 0 };
-    struct point *worst = &simplex[search->n], try, further;
-    for (size_t k = 0; k < search->n; k++)
-        for (size_t i = 0; i < search->n; i++)
-            centre[i] += simplex[k].x[i] / (double)search->n;
+    struct point *worst = &simplex[NUMBERS], try, further;
+    for (size_t k = 0; k < NUMBERS; k++)
+        for (size_t i = 0; i < NUMBERS; i++)
+            centre[i] += simplex[k].x[i] / (double)NUMBERS;
     along(search, &try, centre, worst, -1);
     if (try.value < simplex[0].value) {
         along(search, &further, centre, worst, -2);
         *worst = further.value < try.value ? further : try;
-    } else if (try.value < simplex[search->n - 1].value) {
+    } else if (try.value < simplex[NUMBERS - 1].value) {
         *worst = try;
     } else {
         if (try.value < worst->value)
@@ -175,47 +138,42 @@ static void improve(struct search *search, struct point *simplex)
 /* Improves x from a simplex of this size; returns the value reached. */
 static double descend(struct search *search, double *x, double size, int steps)
 {
-    struct point *simplex = calloc(search->n + 1, sizeof(*simplex));
+    struct point *simplex = calloc(NUMBERS + 1, sizeof(*simplex));
     if (simplex == NULL) {
         search->rc = vta_error_set(search->error, VTA_ENOMEM, "no memory to fit a profile");
         return HUGE_VAL;
     }
-    for (size_t k = 0; k <= search->n; k++) {
-        memcpy(simplex[k].x, x, search->n * sizeof(*x));
+    for (size_t k = 0; k <= NUMBERS; k++) {
+        memcpy(simplex[k].x, x, NUMBERS * sizeof(*x));
         if (k > 0)
             simplex[k].x[k - 1] += size;
         simplex[k].value = objective(search, simplex[k].x);
     }
     for (int step = 0; step < steps && search->rc == 0; step++) {
-        qsort(simplex, search->n + 1, sizeof(*simplex), compare_points);
+        qsort(simplex, NUMBERS + 1, sizeof(*simplex), compare_points);
         improve(search, simplex);
     }
-    qsort(simplex, search->n + 1, sizeof(*simplex), compare_points);
-    memcpy(x, simplex[0].x, search->n * sizeof(*x));
+    qsort(simplex, NUMBERS + 1, sizeof(*simplex), compare_points);
+    memcpy(x, simplex[0].x, NUMBERS * sizeof(*x));
     double value = simplex[0].value;
     free(simplex);
     return value;
 }
 
-/* Builds differ by a factor of ten in their ALU and their GEMM loop, further than the search would
- * go by itself. */
-static void choose_start(struct search *search, double *x)
+/* Builds differ by a factor of ten in their ALU, further than the search would go by itself. */
+static void choose_alu(struct search *search, double *x)
 {
-    static const double factors[] = { 0.5, 1, 2, 5, 10, 14 };
-    for (size_t i = 0; i < search->n; i++) {
-        double best = HUGE_VAL, start = x[i], at = x[i];
-        if (search->dimensions[i].tuned < FIRST_OF_NEST)
-            continue;
-        for (size_t f = 0; f < sizeof(factors) / sizeof(factors[0]); f++) {
-            x[i] = start + log(factors[f]);
-            double value = objective(search, x);
-            if (value < best) {
-                best = value;
-                at = x[i];
-            }
+    static const double candidates[] = { 1, 2, 4, 8, 16, 32 };
+    double best = HUGE_VAL, at = x[ALU];
+    for (size_t c = 0; c < sizeof(candidates) / sizeof(candidates[0]); c++) {
+        x[ALU] = log(candidates[c]);
+        double value = objective(search, x);
+        if (value < best) {
+            best = value;
+            at = x[ALU];
         }
-        x[i] = at;
     }
+    x[ALU] = at;
 }
 
 static double three_digits(double value)
@@ -225,38 +183,24 @@ static double three_digits(double value)
     return unit < 1 ? round(value / unit) / round(1 / unit) : round(value / unit) * unit;
 }
 
-int vta_tune(struct vta_timing_profile *profiles, size_t builds, const struct vta_tune_case *cases,
-             size_t count, size_t without, bool quick, struct vta_error *error)
+int vta_tune(struct vta_timing_profile *profile, const struct vta_tune_case *cases, size_t count,
+             size_t without, struct vta_error *error)
 {
-    struct search search = { .profiles = profiles,
-                             .builds = builds,
-                             .cases = cases,
-                             .count = count,
-                             .without = without,
-                             .error = error };
-    double x[NUMBERS];
-    if (builds == 0 || builds > VTA_TUNE_BUILDS || count < 2)
-        return vta_error_set(error, VTA_EINVAL, "%zu cases of %zu builds cannot be fitted", count,
-                             builds);
-    list_dimensions(&search);
-    if (quick) {
-        read_numbers(&search, x);
-        descend(&search, x, 0.2, 40 * (int)search.n);
-    } else {
-        for (size_t i = 0; i < search.n; i++)
-            x[i] = log(tuned[search.dimensions[i].tuned].start);
-        choose_start(&search, x);
-        double value = descend(&search, x, 0.4, 100 * (int)search.n), before = HUGE_VAL;
-        for (int round = 0; round < 8 && before - value > 1e-7 && search.rc == 0; round++) {
-            before = value;
-            value = descend(&search, x, 0.2, 60 * (int)search.n);
-        }
+    struct search search = {
+        .profile = profile, .cases = cases, .count = count, .without = without, .error = error
+    };
+    double x[NUMBERS], value, before = HUGE_VAL;
+    if (count == 0 || (count == 1 && without == 0))
+        return vta_error_set(error, VTA_EINVAL, "no case is left to fit '%s' to", profile->name);
+    for (size_t k = 0; k < NUMBERS; k++)
+        x[k] = log(tuned[k].usual);
+    choose_alu(&search, x);
+    value = descend(&search, x, 0.4, 60 * NUMBERS);
+    for (int round = 0; round < ROUNDS && before - value > 1e-7 && search.rc == 0; round++) {
+        before = value;
+        value = descend(&search, x, 0.2, 40 * NUMBERS);
     }
-    for (size_t i = 0; i < search.n; i++)
-        x[i] = log(three_digits(exp(x[i])));
-    write_numbers(&search, x);
-    for (size_t b = 0; b < builds; b++)
-        for (size_t k = 0; k < TUNED; k++)
-            *number_of(&profiles[b], k) = three_digits(*number_of(&profiles[b], k));
+    for (size_t k = 0; k < NUMBERS; k++)
+        *number_of(profile, k) = three_digits(exp(x[k]));
     return search.rc;
 }

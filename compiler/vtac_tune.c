@@ -13,24 +13,26 @@ static const struct option options[] = { { "leave-one-out", no_argument, NULL, '
                                          { "help", no_argument, NULL, 'h' },
                                          { NULL, 0, NULL, 0 } };
 
+#define BUILDS_MOST 16
+
 /* Everything that a call works on. */
 struct tuning {
-    struct replay_case *recorded;
-    struct vta_program **programs;
-    struct vta_tune_case *cases;
+    struct measured {
+        struct replay_case recorded;
+        struct vta_program *program; /* owned */
+        size_t build;
+    } * cases; /* owned */
     size_t count;
-    struct vta_timing_profile profiles[VTA_TUNE_BUILDS];
+    struct vta_timing_profile profiles[BUILDS_MOST];
     size_t builds;
 };
 
 static void tuning_clear(struct tuning *tuning)
 {
     for (size_t i = 0; i < tuning->count; i++) {
-        vta_program_free(tuning->programs[i]);
-        replay_case_clear(&tuning->recorded[i]);
+        vta_program_free(tuning->cases[i].program);
+        replay_case_clear(&tuning->cases[i].recorded);
     }
-    free(tuning->recorded);
-    free(tuning->programs);
     free(tuning->cases);
 }
 
@@ -63,41 +65,33 @@ static int find_build(struct tuning *tuning, const struct replay_case *rc, size_
     for (*build = 0; *build < tuning->builds; ++*build)
         if (strcmp(tuning->profiles[*build].name, rc->bitstream) == 0)
             return 0;
-    if (tuning->builds == VTA_TUNE_BUILDS)
-        return vta_error_limit(error, VTA_ELIMIT, VTA_TUNE_BUILDS, VTA_TUNE_BUILDS + 1,
-                               "at most %d builds are fitted at once", VTA_TUNE_BUILDS);
+    if (tuning->builds == BUILDS_MOST)
+        return vta_error_limit(error, VTA_ELIMIT, BUILDS_MOST, BUILDS_MOST + 1,
+                               "at most %d builds are fitted at once", BUILDS_MOST);
     return open_profile(&tuning->profiles[tuning->builds++], rc, error);
 }
 
 static int read_case(struct tuning *tuning, const char *folder, struct vta_error *error)
 {
-    struct replay_case *rc = &tuning->recorded[tuning->count];
-    struct vta_tune_case *one = &tuning->cases[tuning->count];
-    struct vta_program **program = &tuning->programs[tuning->count];
-    tuning->count++; /* from here on it is cleared */
+    struct measured *one = &tuning->cases[tuning->count++]; /* from here on it is cleared */
+    struct replay_case *rc = &one->recorded;
     int result = replay_case_read(rc, folder, error);
     if (result == 0 && (rc->measured_s == 0 || rc->bitstream == NULL))
         result = vta_error_set(error, VTA_EFORMAT, "the case has no measured_s and bitstream");
     if (result == 0)
-        result = replay_case_program(program, rc, error);
+        result = replay_case_program(&one->program, rc, error);
     if (result == 0)
         result = find_build(tuning, rc, &one->build, error);
-    if (result != 0) {
+    if (result != 0)
         vta_error_prefix(error, "%s", folder);
-        return result;
-    }
-    one->program = *program;
-    one->measured_s = rc->measured_s;
-    return 0;
+    return result;
 }
 
 static int read_cases(struct tuning *tuning, char **folders, size_t count, struct vta_error *error)
 {
     int result = 0;
-    tuning->recorded = calloc(count, sizeof(*tuning->recorded));
-    tuning->programs = calloc(count, sizeof(*tuning->programs));
     tuning->cases = calloc(count, sizeof(*tuning->cases));
-    if (tuning->recorded == NULL || tuning->programs == NULL || tuning->cases == NULL)
+    if (tuning->cases == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory for %zu cases", count);
     for (size_t i = 0; i < count && result == 0; i++)
         result = read_case(tuning, folders[i], error);
@@ -112,72 +106,99 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int predict(const struct tuning *tuning, const struct vta_timing_profile *profiles, size_t i,
-                   double *ratio, double *seconds, struct vta_error *error)
+/* What is known of a case of a build. */
+struct row {
+    const struct measured *one;
+    double predicted, left_out; /* predicted/measured, by numbers fitted with and without it */
+};
+
+static int ratio_of(double *ratio, const struct measured *one,
+                    const struct vta_timing_profile *profile, struct vta_error *error)
 {
     struct vta_timing timing;
-    int rc = vta_timing_replay(&timing, tuning->programs[i], &profiles[tuning->cases[i].build],
-                               NULL, NULL, error);
-    *seconds = rc == 0 ? (double)timing.total_ns * 1e-9 : 0;
-    *ratio = *seconds / tuning->cases[i].measured_s;
+    int rc = vta_timing_replay(&timing, one->program, profile, NULL, NULL, error);
+    *ratio = rc == 0 ? (double)timing.total_ns * 1e-9 / one->recorded.measured_s : 0;
     return rc;
 }
 
-static void print_summary(const char *what, double *errors, size_t count)
+static void print_summary(const char *what, const struct row *rows, size_t count, bool left_out)
 {
+    double *errors = calloc(count, sizeof(*errors));
+    if (errors == NULL)
+        return;
+    for (size_t i = 0; i < count; i++)
+        errors[i] = fabs((left_out ? rows[i].left_out : rows[i].predicted) - 1);
     qsort(errors, count, sizeof(*errors), compare_doubles);
-    double median = (errors[(count - 1) / 2] + errors[count / 2]) / 2;
-    printf("  %s of %zu: median %.1f %%, 90th percentile %.1f %%, worst %.1f %%\n", what, count,
-           median * 100, errors[(count * 9 + 9) / 10 - 1] * 100, errors[count - 1] * 100);
+    printf("  %-10s median %4.1f %%, 90th percentile %4.1f %%, worst %4.1f %%\n", what,
+           (errors[(count - 1) / 2] + errors[count / 2]) * 50,
+           errors[(count * 9 + 9) / 10 - 1] * 100, errors[count - 1] * 100);
+    free(errors);
 }
 
-/* One build: its numbers, its cases, how far off. left: ratios without each case, or NULL. */
-static int print_build(const struct tuning *tuning, size_t build, const double *left,
-                       struct vta_error *error)
+static void print_build(const struct vta_timing_profile *profile, const struct row *rows,
+                        size_t count, bool cross)
 {
-    const struct vta_timing_profile *profile = &tuning->profiles[build];
-    double *errors = calloc(2 * tuning->count, sizeof(*errors));
-    size_t n = 0;
-    int rc = errors == NULL ? vta_error_set(error, VTA_ENOMEM, "no memory for a table") : 0;
-    printf("%s\n", profile->name);
+    printf("%s, %zu cases\n", profile->name, count);
     for (size_t k = 0; k < VTA_PROFILE_NUMBER_COUNT; k++) {
         const struct vta_profile_number *number = &vta_profile_numbers()[k];
         printf("  %-22s %g\n", number->name,
                *(const double *)((const char *)profile + number->offset));
     }
     printf("  %-22s %12s %12s %8s%s\n", "case", "measured ms", "predicted ms", "ratio",
-           left != NULL ? "  without it" : "");
-    for (size_t i = 0; i < tuning->count && rc == 0; i++) {
-        double ratio, seconds;
-        if (tuning->cases[i].build != build)
-            continue;
-        rc = predict(tuning, tuning->profiles, i, &ratio, &seconds, error);
-        printf("  %-22s %12.3f %12.3f %8.3f", tuning->recorded[i].name,
-               tuning->cases[i].measured_s * 1e3, seconds * 1e3, ratio);
-        printf(left != NULL ? "  %10.3f\n" : "\n", left != NULL ? left[i] : 0);
-        errors[tuning->count + n] = left != NULL ? fabs(left[i] - 1) : 0;
-        errors[n++] = fabs(ratio - 1);
+           cross ? "  without it" : "");
+    for (size_t i = 0; i < count; i++) {
+        double ms = rows[i].one->recorded.measured_s * 1e3;
+        printf("  %-22s %12.3f %12.3f %8.3f", rows[i].one->recorded.name, ms,
+               ms * rows[i].predicted, rows[i].predicted);
+        if (cross)
+            printf("  %10.3f", rows[i].left_out);
+        putchar('\n');
     }
-    if (rc == 0)
-        print_summary("error", errors, n);
-    if (rc == 0 && left != NULL)
-        print_summary("left out", errors + tuning->count, n);
-    free(errors);
+    print_summary("error", rows, count, false);
+    if (cross)
+        print_summary("without it", rows, count, true);
+    putchar('\n');
+}
+
+/* ---- Fitting ------------------------------------------------------------------------------- */
+
+/* Fits one build and fills a row for each of its cases. */
+static int fit(struct vta_timing_profile *profile, const struct vta_tune_case *cases,
+               struct row *rows, size_t count, bool cross, struct vta_error *error)
+{
+    int rc = vta_tune(profile, cases, count, SIZE_MAX, error);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = ratio_of(&rows[i].predicted, rows[i].one, profile, error);
+    for (size_t i = 0; i < count && rc == 0 && cross; i++) {
+        struct vta_timing_profile other = *profile;
+        rc = vta_tune(&other, cases, count, i, error);
+        if (rc == 0)
+            rc = ratio_of(&rows[i].left_out, rows[i].one, &other, error);
+    }
     return rc;
 }
 
-/* Predicts each case with profiles that were fitted without it. */
-static int leave_out(struct tuning *tuning, double *left, struct vta_error *error)
+static int tune_build(struct tuning *tuning, size_t build, bool cross, struct vta_error *error)
 {
-    int rc = 0;
+    struct vta_tune_case *cases = calloc(tuning->count, sizeof(*cases));
+    struct row *rows = calloc(tuning->count, sizeof(*rows));
+    size_t n = 0;
+    int rc =
+        cases == NULL || rows == NULL ? vta_error_set(error, VTA_ENOMEM, "no memory to fit") : 0;
     for (size_t i = 0; i < tuning->count && rc == 0; i++) {
-        struct vta_timing_profile profiles[VTA_TUNE_BUILDS];
-        double seconds;
-        memcpy(profiles, tuning->profiles, sizeof(profiles));
-        rc = vta_tune(profiles, tuning->builds, tuning->cases, tuning->count, i, true, error);
-        if (rc == 0)
-            rc = predict(tuning, profiles, i, &left[i], &seconds, error);
+        const struct measured *one = &tuning->cases[i];
+        if (one->build != build)
+            continue;
+        rows[n].one = one;
+        cases[n++] = (struct vta_tune_case){ .program = one->program,
+                                             .measured_s = one->recorded.measured_s };
     }
+    if (rc == 0)
+        rc = fit(&tuning->profiles[build], cases, rows, n, cross, error);
+    if (rc == 0)
+        print_build(&tuning->profiles[build], rows, n, cross);
+    free(cases);
+    free(rows);
     return rc;
 }
 
@@ -206,23 +227,6 @@ static int write_profiles(const struct tuning *tuning, const char *output, struc
     return 0;
 }
 
-static int tune(struct tuning *tuning, bool cross, const char *output, struct vta_error *error)
-{
-    double *left = cross ? calloc(tuning->count, sizeof(*left)) : NULL;
-    int rc = cross && left == NULL ? vta_error_set(error, VTA_ENOMEM, "no memory for a table") : 0;
-    if (rc == 0)
-        rc = vta_tune(tuning->profiles, tuning->builds, tuning->cases, tuning->count, SIZE_MAX,
-                      false, error);
-    if (rc == 0 && cross)
-        rc = leave_out(tuning, left, error);
-    for (size_t b = 0; b < tuning->builds && rc == 0; b++)
-        rc = print_build(tuning, b, left, error);
-    if (rc == 0 && output != NULL)
-        rc = write_profiles(tuning, output, error);
-    free(left);
-    return rc;
-}
-
 static int run_tune(const struct vtac_command *command, int argc, char **argv)
 {
     struct tuning tuning = { .count = 0 };
@@ -241,8 +245,10 @@ static int run_tune(const struct vtac_command *command, int argc, char **argv)
     if (optind == argc)
         return vtac_wrong_usage(command, "no case given");
     int rc = read_cases(&tuning, argv + optind, (size_t)(argc - optind), &error);
-    if (rc == 0)
-        rc = tune(&tuning, cross, output, &error);
+    for (size_t b = 0; b < tuning.builds && rc == 0; b++)
+        rc = tune_build(&tuning, b, cross, &error);
+    if (rc == 0 && output != NULL)
+        rc = write_profiles(&tuning, output, &error);
     tuning_clear(&tuning);
     return rc == 0 ? VTAC_OK : vtac_failed(command, &error);
 }
@@ -254,8 +260,9 @@ const struct vtac_command vtac_tune = {
     "Fits a timing profile for each hardware build among the cases, and prints what was measured\n"
     "against what is predicted. A CASE is a folder with case.json (with measured_s and "
     "bitstream),\n"
-    "insn.bin and dram_in.bin. What belongs to the board is fitted as one number for all builds,\n"
-    "what belongs to a build as one for each.\n"
+    "insn.bin and dram_in.bin. Clock, port and cache are taken from the profile that ships under "
+    "the\n"
+    "build's name, or from a Pynq's; the other seven numbers are fitted.\n"
     "\n"
     "  -o FILE|FOLDER    write the profile to FILE, or each to FOLDER/BITSTREAM.json\n"
     "  --leave-one-out   predict each case with numbers fitted without it, too (slow)\n"

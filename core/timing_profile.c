@@ -278,12 +278,11 @@ static bool is_path(const char *name)
     return strchr(name, '/') != NULL || (length > 5 && strcmp(name + length - 5, ".json") == 0);
 }
 
-int vta_profile_find(struct vta_timing_profile *profile, const char *name, struct vta_error *error)
+int vta_profile_shipped(struct vta_timing_profile *profile, const char *name,
+                        struct vta_error *error)
 {
     const char *names[SHIPPED_COUNT];
     char list[512] = "";
-    if (is_path(name))
-        return vta_profile_from_file(profile, name, error);
     for (size_t i = 0; i < SHIPPED_COUNT; i++) {
         if (strcmp(shipped[i].name, name) == 0)
             return read_shipped(profile, i, error);
@@ -298,6 +297,12 @@ int vta_profile_find(struct vta_timing_profile *profile, const char *name, struc
                              nearest);
     return vta_error_set(error, VTA_ENOTFOUND, "there is no timing profile '%.64s'; known are %s",
                          name, list);
+}
+
+int vta_profile_find(struct vta_timing_profile *profile, const char *name, struct vta_error *error)
+{
+    return is_path(name) ? vta_profile_from_file(profile, name, error)
+                         : vta_profile_shipped(profile, name, error);
 }
 
 int vta_profile_for_hw(struct vta_timing_profile *profile, const struct vta_hw *hw,

@@ -64,8 +64,11 @@ int vta_profile_from_file(struct vta_timing_profile *profile, const char *path,
 /* Indented JSON text; the caller frees it. NULL without memory. */
 char *vta_profile_to_json(const struct vta_timing_profile *profile);
 
-/* A profile that is compiled in, by its name; or from a file where `name` has a '/' or ends in
- * ".json". VTA_ENOTFOUND lists the known names. */
+/* A profile that is compiled in, by its name. VTA_ENOTFOUND suggests or lists the known names. */
+int vta_profile_shipped(struct vta_timing_profile *profile, const char *name,
+                        struct vta_error *error);
+
+/* The same, or from a file where `name` has a '/' or ends in ".json". */
 int vta_profile_find(struct vta_timing_profile *profile, const char *name, struct vta_error *error);
 
 /* The measured profile that stands for a hardware configuration: the newest of those compiled in

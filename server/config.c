@@ -37,7 +37,7 @@ static void key_clear(struct config *config, const struct config_key *key)
     if (key->type == CONFIG_LISTEN) {
         list_clear(member(config, key));
     } else if (key->type == CONFIG_PATH || key->type == CONFIG_TEXT ||
-               key->type == CONFIG_HARDWARE) {
+               key->type == CONFIG_HARDWARE || key->type == CONFIG_PROFILE) {
         char **text = member(config, key);
         free(*text);
         *text = NULL;
@@ -167,6 +167,7 @@ int config_set(struct config *config, const struct config_key *key, const char *
     case CONFIG_PATH:
     case CONFIG_TEXT:
     case CONFIG_HARDWARE:
+    case CONFIG_PROFILE:
         return set_text(config, key, text, error);
     case CONFIG_LISTEN:
         return add_listen(config, key, text, error);
@@ -209,6 +210,8 @@ static const char *expected(enum config_type type)
         return "an array of strings";
     case CONFIG_HARDWARE:
         return "a path or an object";
+    case CONFIG_PROFILE:
+        return "a name or a path";
     }
     return "?";
 }
@@ -342,6 +345,26 @@ static int read_hardware(struct config *config, struct vta_error *error)
     return rc;
 }
 
+/* What the key profile says. */
+static int read_profile(struct config *config, struct vta_error *error)
+{
+    const char *name = config->profile != NULL ? config->profile : "none";
+    config->timing_profile = (struct vta_timing_profile){ .measured = false };
+    config->timing = VTA_BOARD_TIMING_PROFILE;
+    if (strcmp(name, "auto") == 0)
+        config->timing = VTA_BOARD_TIMING_AUTO;
+    else if (strcmp(name, "none") == 0)
+        config->timing = VTA_BOARD_TIMING_OFF;
+    else if (vta_profile_find(&config->timing_profile, name, error) != 0) {
+        vta_error_prefix(error, "profile");
+        return VTA_ECONFIG;
+    }
+    if (config->timing == VTA_BOARD_TIMING_OFF && config->clock == CLOCK_BOARD)
+        return vta_error_set(error, VTA_ECONFIG,
+                             "clock: the board's needs a profile, but profile is none");
+    return 0;
+}
+
 /* The first word of what a client sends is its key, so that one with a space could not be met. */
 static int check_tvm(const struct config *config, struct vta_error *error)
 {
@@ -385,7 +408,8 @@ int config_check(struct config *config, struct vta_error *error)
             return rc;
         }
     }
-    return read_hardware(config, error);
+    rc = read_profile(config, error);
+    return rc != 0 ? rc : read_hardware(config, error);
 }
 
 static int apply_flags(struct config *config, const struct config_source *source,
@@ -439,6 +463,7 @@ static void print_value(const struct config *config, const struct config_key *ke
         print_string(key->words[*(uint64_t *)member(config, key)], file);
         break;
     case CONFIG_PATH:
+    case CONFIG_PROFILE:
     case CONFIG_TEXT: {
         const char *text = *(char **)member(config, key);
         print_string(text != NULL ? text : "", file);
@@ -495,6 +520,16 @@ static bool same_list(const struct config_list *a, const struct config_list *b)
     return true;
 }
 
+static bool same_profile(const struct config *a, const struct config *b)
+{
+    char *one = vta_profile_to_json(&a->timing_profile);
+    char *other = vta_profile_to_json(&b->timing_profile);
+    bool same = a->timing == b->timing && same_text(one, other);
+    free(one);
+    free(other);
+    return same;
+}
+
 bool config_same(const struct config *a, const struct config *b, const struct config_key *key)
 {
     switch (key->type) {
@@ -510,6 +545,8 @@ bool config_same(const struct config *a, const struct config *b, const struct co
     case CONFIG_HARDWARE: /* the file that a path names may have changed */
         return vta_hw_equal(&a->hw, &b->hw) && a->hw.target == b->hw.target &&
                strcmp(a->hw.hw_ver, b->hw.hw_ver) == 0;
+    case CONFIG_PROFILE: /* as may this one */
+        return same_text(a->profile, b->profile) && same_profile(a, b);
     }
     return true;
 }
@@ -531,6 +568,12 @@ void config_reload(struct config *config, struct config *fresh,
             config->hardware = fresh->hardware;
             config->hw = fresh->hw;
             fresh->hardware = old;
+        } else if (key->type == CONFIG_PROFILE) {
+            char *old = config->profile;
+            config->profile = fresh->profile;
+            config->timing = fresh->timing;
+            config->timing_profile = fresh->timing_profile;
+            fresh->profile = old;
         } else if (key->type == CONFIG_PATH || key->type == CONFIG_TEXT) {
             char **place = member(config, key), **other = member(fresh, key), *old = *place;
             *place = *other;

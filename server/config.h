@@ -26,7 +26,11 @@ struct config {
     uint64_t log;       /* enum log_target */
     char *hardware;     /* path of a vta_config.json, or JSON text ('{' first); NULL: the default */
     struct vta_hw hw;   /* what it says; filled by config_check */
-    uint64_t kernels;   /* index in config_kernels; 0: the best */
+    char *profile;      /* whose time boards predict: "auto", "none", or a profile */
+    enum vta_board_timing timing;             /* what it says; filled by config_check, */
+    struct vta_timing_profile timing_profile; /* with …_PROFILE this too */
+    uint64_t clock;                           /* enum config_clock: of time evaluators */
+    uint64_t kernels;                         /* index in config_kernels; 0: the best */
     uint64_t dram_bytes, max_work;
     uint64_t hazards;      /* enum vta_hazard_policy */
     uint64_t strict_board; /* 0 or 1 */
@@ -53,6 +57,10 @@ struct config {
 };
 
 /* In the order of the keys' words. */
+enum config_clock {
+    CLOCK_HOST,
+    CLOCK_BOARD
+};
 enum tvm_mode {
     TVM_ON,
     TVM_OFF
@@ -66,13 +74,14 @@ enum tvm_box {
 extern const char *const config_kernels[];
 
 enum config_type {
-    CONFIG_COUNT,   /* a whole number */
-    CONFIG_BYTES,   /* a whole number, or text with KiB, MiB or GiB */
-    CONFIG_WORD,    /* one of key->words; the member holds its index */
-    CONFIG_PATH,    /* a string; "" is none */
-    CONFIG_TEXT,    /* the same, which names no file */
-    CONFIG_LISTEN,  /* an array of addresses; a flag adds one */
-    CONFIG_HARDWARE /* a path, or an object of vta_config.json's keys */
+    CONFIG_COUNT,    /* a whole number */
+    CONFIG_BYTES,    /* a whole number, or text with KiB, MiB or GiB */
+    CONFIG_WORD,     /* one of key->words; the member holds its index */
+    CONFIG_PATH,     /* a string; "" is none */
+    CONFIG_TEXT,     /* the same, which names no file */
+    CONFIG_LISTEN,   /* an array of addresses; a flag adds one */
+    CONFIG_HARDWARE, /* a path, or an object of vta_config.json's keys */
+    CONFIG_PROFILE   /* "auto", "none", or a timing profile's name or path */
 };
 
 enum config_reload {

@@ -13,6 +13,8 @@ static const char *const tvm_words[] = { "on", "off", NULL };
 static const char *const box_words[] = { "require", "warn", NULL };
 static const char *const target_words[] = { "auto", "stderr", "journal", NULL };
 
+static const char *const clock_words[] = { "host", "board", NULL };
+
 const char *const config_kernels[] = { "auto", "vnni", "avx2", "neon", "portable", NULL };
 
 /* In the order of enum vta_hazard_policy. */
@@ -31,6 +33,11 @@ static const struct config_key keys[] = {
       .reload = RELOAD_RESTART, .help = "where it is logged" },
     { KEY(hardware), .type = CONFIG_HARDWARE, .reload = RELOAD_SESSIONS,
       .help = "the boards' hardware: path of a vta_config.json, or its object" },
+    { KEY(profile), .type = CONFIG_PROFILE, .fallback = "auto", .reload = RELOAD_SESSIONS,
+      .help = "whose time boards predict: auto (the measured profile for their hardware), none, a "
+              "profile's name, or a file" },
+    { KEY(clock), .type = CONFIG_WORD, .words = clock_words, .fallback = "host",
+      .reload = RELOAD_SESSIONS, .help = "whose seconds a time evaluator answers in" },
     { KEY(kernels), .type = CONFIG_WORD, .words = config_kernels, .fallback = "auto",
       .reload = RELOAD_RESTART,
       .help = "the instruction set that computes; auto: the best of this processor" },
@@ -159,6 +166,9 @@ void config_service_options(const struct config *config, struct vta_service_opti
     options->board.max_work = config->max_work;
     options->board.hazards.policy = (enum vta_hazard_policy)config->hazards;
     options->board.hazards.strict_board = config->strict_board != 0;
+    options->board.timing = config->timing;
+    options->board.profile = &config->timing_profile;
+    options->board_clock = config->clock == CLOCK_BOARD;
     options->max_modules = (uint32_t)config->max_modules;
     options->max_upload_bytes = config->max_upload_bytes;
     options->max_buffers = (uint32_t)config->max_buffers;

@@ -48,6 +48,8 @@ static const char *value_name(enum config_type type)
         return "ADDRESS";
     case CONFIG_HARDWARE:
         return "FILE";
+    case CONFIG_PROFILE:
+        return "NAME";
     }
     return "VALUE";
 }

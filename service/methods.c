@@ -39,6 +39,7 @@ static const struct vta_method methods[] = {
     { "board.program", VTA_METHOD_QUICK, 1, 1, 0, vta_do_board_program },
     { "board.reconfigure", VTA_METHOD_QUICK, 1, 1, 0, vta_do_board_reconfigure },
     { "board.skip_execution", VTA_METHOD_QUICK, 1, 1, 0, vta_do_board_skip_execution },
+    { "board.timing", VTA_METHOD_SLOW, 0, 2, 0, vta_do_board_timing },
     { "device.attributes", VTA_METHOD_QUICK, 0, 0, 0, vta_do_device_attributes },
     { "counters.get", VTA_METHOD_QUICK, 0, 0, 0, vta_do_counters_get },
     { "counters.clear", VTA_METHOD_QUICK, 0, 0, 0, vta_do_counters_clear },

@@ -41,6 +41,7 @@ int vta_do_module_unload(struct vta_request *request);
 int vta_do_function_get(struct vta_request *request); /* methods_function.c */
 int vta_do_run(struct vta_request *request);          /* methods_run.c */
 int vta_do_time_evaluator(struct vta_request *request);
+int vta_do_board_timing(struct vta_request *request);
 
 int vta_do_buffer_alloc(struct vta_request *request); /* methods_buffer.c */
 int vta_do_buffer_free(struct vta_request *request);

@@ -46,6 +46,8 @@ struct vta_service *vta_service_new(const struct vta_service_options *options,
         vta_service_free(service);
         return NULL;
     }
+    service->options.board.profile = NULL; /* the board has its copy */
+    service->board_clock = options->board_clock;
     return service;
 }
 

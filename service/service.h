@@ -20,7 +20,7 @@
 struct vta_service;
 
 struct vta_service_options {
-    struct vta_board_options board;
+    struct vta_board_options board;  /* its profile is copied */
     struct vta_module_limits module; /* per module file */
     uint32_t max_modules;            /* module files held, loaded, or being uploaded, each */
     uint64_t max_upload_bytes;       /* all module bytes a session holds, uploads in progress too;
@@ -29,6 +29,8 @@ struct vta_service_options {
     uint32_t max_functions;
     uint64_t max_read_bytes;     /* one buffer.read or module.download */
     uint32_t run_deadline_ms;    /* longest run; 0: none. The caller arms the timer. */
+    bool board_clock;            /* time evaluators answer in the board's time, until a client
+                                    chooses */
     uint32_t max_evaluations;    /* runs that one time_evaluator may make, raised ones included */
     const char *store;           /* directory for named modules, or NULL; not copied */
     uint32_t max_store_modules;  /* files in it */

@@ -20,6 +20,7 @@ struct vta_service {
     struct vta_shelf shelf;
     struct vta_loaded_set loaded;
     uint8_t *scratch; /* bytes that the last reply points to; owned */
+    bool board_clock; /* time evaluators answer in the board's time */
     struct vta_control control;
     _Atomic uint64_t runs, calls, failures;
 };

@@ -95,6 +95,20 @@ VTA_API int vta_clear_counters(struct vta_session *session, struct vta_error *er
 /* Count without computing. */
 VTA_API int vta_skip_execution(struct vta_session *session, bool skip, struct vta_error *error);
 
+/* Whose time is predicted, and whose clock time evaluators answer in. */
+struct vta_timing_choice {
+    char profile[64]; /* name of the timing profile; empty: none */
+    char board[512];  /* what it describes */
+    bool measured;    /* it was fitted to times of a real board */
+    bool board_clock; /* time evaluators answer in the board's time, not in the host's */
+};
+
+/* Chooses for the session, and says what is chosen. profile: "auto" (the measured one for the
+ * board's hardware), "none", the name of one that the daemon knows, or the JSON text of one; NULL
+ * keeps it. clock: "host", "board", or NULL. choice may be NULL. VTA_ENOTFOUND suggests a name. */
+VTA_API int vta_select_timing(struct vta_session *session, const char *profile, const char *clock,
+                              struct vta_timing_choice *choice, struct vta_error *error);
+
 /* ---- Modules ------------------------------------------------------------------------------- */
 
 struct vta_module_info {
@@ -151,6 +165,9 @@ VTA_API struct vta_counters vta_function_counters(const struct vta_function *fun
 struct vta_run_stats {
     struct vta_counters counters; /* of this call alone */
     uint64_t wall_ns;             /* host time inside the device */
+    /* What the board would take by the session's timing profile; 0 where there is none. */
+    uint64_t board_ns;     /* the call, the board's processor included */
+    uint64_t board_cycles; /* of the fabric, from fetch to FINISH */
 };
 
 /* Calls the function with one array per parameter, in order. Types and shapes must agree with
@@ -159,7 +176,9 @@ VTA_API int vta_call(struct vta_function *function, struct vta_ndarray *const *a
                      struct vta_run_stats *stats, struct vta_error *error);
 
 /* Seconds per call: `repeat` results, each the mean over `number` calls, which is raised until a
- * repeat takes min_repeat_ms. One warm-up call first. results holds `repeat` doubles. */
+ * repeat takes min_repeat_ms. One warm-up call first. results holds `repeat` doubles. By the
+ * board's clock (vta_select_timing) there is one call in all, and every result is the predicted
+ * time. */
 VTA_API int vta_time_evaluator(struct vta_function *function, struct vta_ndarray *const *arrays,
                                size_t count, uint32_t number, uint32_t repeat,
                                uint32_t min_repeat_ms, double *results, struct vta_error *error);
