@@ -26,7 +26,7 @@ struct arguments {
     /* run and bench. */
     bool random, check, stats;
     uint64_t seed;
-    const char *profile, *clock;
+    const char *profile, *clock, *trace;
     uint32_t number, repeat, min_repeat_ms; /* repeat 0: the command's default */
     const char *outs[OUTS_MAX];             /* PARAM=FILE */
     size_t out_count;
@@ -64,6 +64,8 @@ int command_ls(struct tool *tool);
 int command_rm(struct tool *tool);
 /* vtactl_timing.c: applies --profile and --clock to the session. 0 or EXIT_FAILED. */
 int choose_timing(struct tool *tool, struct vta_timing_choice *choice);
+/* Whether --profile names a file here; NULL does not. */
+bool is_profile_path(const char *name);
 /* vtactl_run.c */
 int command_run(struct tool *tool);
 int command_bench(struct tool *tool);

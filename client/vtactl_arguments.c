@@ -56,6 +56,8 @@ static const struct option options[] = {
       "predict the board's time by this timing profile: a name, a .json file, auto, none" },
     { "clock", 0, OPTION_TEXT, AT(clock), 0, "bench", "CLOCK",
       "measure by the clock of the host or of the board" },
+    { "trace", 0, OPTION_TEXT, AT(trace), 0, "run", "FILE",
+      "write what the board does when, for Perfetto or chrome://tracing" },
     { "repeat", 0, OPTION_U32, AT(repeat), 1, "run bench", "N",
       "calls (run, default 1) or measurements (bench, default 3)" },
     { "number", 0, OPTION_U32, AT(number), 1, "bench", "N",

@@ -42,4 +42,7 @@ int call_load(struct call *call, struct vta_error *error);
 /* Fetches what the function wrote. */
 int call_fetch(struct call *call, struct vta_error *error);
 
+/* vtactl_trace.c: writes --trace. 0, or the code with the reason in tool->error. */
+int write_trace(struct tool *tool, const struct call *call, const struct vta_timing_choice *choice);
+
 #endif

@@ -195,6 +195,8 @@ int command_run(struct tool *tool)
         rc = write_outputs(tool, &call);
     if (rc == 0 && arguments->check)
         rc = check(tool, &call, repeat, &last.counters);
+    if (rc == 0 && arguments->trace != NULL)
+        rc = write_trace(tool, &call, &choice);
     if (rc == 0 && arguments->json)
         run_as_json(tool, &call, times, repeat, &last, &choice);
     else if (rc == 0)

@@ -7,9 +7,11 @@
 
 #include "core/timing_profile.h"
 
-static bool is_path(const char *name)
+bool is_profile_path(const char *name)
 {
-    size_t length = strlen(name);
+    size_t length = name != NULL ? strlen(name) : 0;
+    if (length == 0)
+        return false;
     return strchr(name, '/') != NULL || (length > 5 && strcmp(name + length - 5, ".json") == 0);
 }
 
@@ -20,7 +22,7 @@ int choose_timing(struct tool *tool, struct vta_timing_choice *choice)
     const char *text = arguments->profile;
     char *json = NULL;
     /* A file is here, not where the daemon is: its text is sent. */
-    if (text != NULL && is_path(text)) {
+    if (is_profile_path(text)) {
         if (vta_profile_from_file(&profile, text, &tool->error) != 0)
             return EXIT_FAILED;
         text = json = vta_profile_to_json(&profile);

@@ -293,6 +293,22 @@ Test(vtactl, hazards_of_a_module_are_told_and_it_runs)
     cr_assert_str_eq(run_to(0, "run --local add.vta add a.bin b.bin").err, "");
 }
 
+Test(vtactl, trace_of_a_run_has_a_slice_for_each_instruction)
+{
+    static char text[1 << 16];
+
+    run_to(0, "run --local add.vta add a.bin b.bin --trace add.json");
+    slurp("add.json", text, sizeof text);
+    cJSON *json = cJSON_Parse(text);
+    cr_assert_not_null(json, "%s", text);
+    cr_assert_gt(cJSON_GetArraySize(cJSON_GetObjectItem(json, "traceEvents")), 20);
+    says(text, "\"ALU add\"");
+    says(text, "\"program\":\"add\"");
+    cJSON_Delete(json);
+    says(run_to(1, "run --local add.vta add a.bin b.bin --trace no/such/folder").err,
+         "no/such/folder");
+}
+
 Test(vtactl, json_is_one_value_for_every_command)
 {
     cJSON *json = run_json(0, "run --local add.vta add a.bin b.bin --repeat 3 --check --json");
