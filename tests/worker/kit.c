@@ -389,21 +389,32 @@ uint64_t function_of(struct client *client, const char *name)
     return expect_handle(&reply, 0);
 }
 
+static void forget(struct client *client, uint64_t function)
+{
+    struct reply reply;
+    ask(client, &reply, TVM_PACKET_FREE_HANDLE, "hi", function, (int64_t)TVM_FUNCTION);
+    expect_null(&reply);
+}
+
 uint64_t module_of(struct client *client, const char *name)
 {
     struct reply reply;
-    call(client, &reply, function_of(client, "tvm.rpc.server.upload"), "sb", name, "imitation",
-         (size_t)9);
+    uint64_t upload = function_of(client, "tvm.rpc.server.upload");
+    uint64_t load = function_of(client, "tvm.rpc.server.load_module");
+    call(client, &reply, upload, "sb", name, "imitation", (size_t)9);
     expect_null(&reply);
-    call(client, &reply, function_of(client, "tvm.rpc.server.load_module"), "s", name);
+    call(client, &reply, load, "s", name);
+    forget(client, upload);
+    forget(client, load);
     return expect_handle(&reply, TVM_MODULE);
 }
 
 uint64_t kernel_of(struct client *client, uint64_t module, const char *name)
 {
     struct reply reply;
-    call(client, &reply, function_of(client, "tvm.rpc.server.ModuleGetFunction"), "msi", module,
-         name, (int64_t)0);
+    uint64_t get = function_of(client, "tvm.rpc.server.ModuleGetFunction");
+    call(client, &reply, get, "msi", module, name, (int64_t)0);
+    forget(client, get);
     return expect_handle(&reply, TVM_FUNCTION);
 }
 

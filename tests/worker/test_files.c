@@ -234,3 +234,32 @@ Test(files, are_uploaded_in_packets_longer_than_others)
     client_close(&client);
     free(bytes);
 }
+
+Test(files, may_be_large)
+{
+    struct worker_options options;
+    struct client client;
+    struct reply reply;
+    size_t nbytes = 5000000;
+    char *bytes = malloc(nbytes);
+    for (size_t i = 0; i < nbytes; i++)
+        bytes[i] = (char)(i % 251);
+    kit_close(&kit);
+    kit_options(&options);
+    options.max_upload_bytes = 6000000;
+    kit_open(&kit, &options);
+    client_open(&client, &kit);
+    uint64_t upload = function_of(&client, "tvm.rpc.server.upload");
+    for (int i = 0; i < 2; i++) {
+        call(&client, &reply, upload, "sb", "large", bytes, nbytes);
+        expect_null(&reply);
+        call(&client, &reply, function_of(&client, "tvm.rpc.server.download"), "s", "large");
+        cr_assert_eq(reply.items[1].bytes.size, nbytes);
+        cr_assert_eq(memcmp(reply.items[1].bytes.data, bytes, nbytes), 0);
+        reply_free(&reply);
+    }
+    call(&client, &reply, upload, "sb", "second", bytes, nbytes);
+    expect_exception(&reply, "'second': 5000000 bytes beside the 5000000 there pass the limit");
+    client_close(&client);
+    free(bytes);
+}

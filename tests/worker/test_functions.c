@@ -195,10 +195,15 @@ Test(functions, return_arrays_that_are_freed_by_handle, .init = begin, .fini = e
     cr_assert_eq(bytes[9], 10);
     ask(&client, &reply, TVM_PACKET_DEV_FREE_DATA, "dh", TVM_CPU, 0, tensor.data);
     expect_exception(&reply, "it goes when the array is freed");
+    call(&client, &reply, kernel("takes"), "oh", handle, handle);
+    cr_assert_str_eq(reply.items[1].bytes.data, "7,3"); /* as the tensor that it is */
+    reply_free(&reply);
     free_handle(handle, TVM_NDARRAY);
     expect_null(&reply);
     call(&client, &reply, kernel("add_one"), "tt", &tensor, &tensor);
     expect_exception(&reply, "is stale");
+    free_handle(handle, TVM_NDARRAY);
+    expect_exception(&reply, "tensor handle");
     call(&client, &reply, kernel("array"), "i", (int64_t)10); /* left to the session's end */
     reply_free(&reply);
 }
@@ -321,6 +326,29 @@ Test(functions, of_imported_modules_are_found_when_asked_for, .init = begin, .fi
                      "argument 1 of tvm.rpc.server.ModuleGetFunction: expected type module");
     call(&client, &reply, get, "msi", a, "count", (int64_t)7);
     expect_exception(&reply, "argument 3 of tvm.rpc.server.ModuleGetFunction is 7");
+}
+
+Test(functions, are_found_through_chains_of_imports_that_do_not_explode, .init = begin, .fini = end)
+{
+    uint64_t get = function_of(&client, "tvm.rpc.server.ModuleGetFunction");
+    uint64_t import = function_of(&client, "tvm.rpc.server.ImportModule");
+    uint64_t below = module_of(&client, "m.so");
+    /* Each imports the one below twice: 2^14 ways to the bottom. */
+    for (int i = 0; i < 14; i++) {
+        uint64_t above = module_of(&client, "m.so");
+        for (int twice = 0; twice < 2; twice++) {
+            call(&client, &reply, import, "mm", above, below);
+            if (i < 11)
+                expect_null(&reply);
+            else
+                reply_free(&reply);
+        }
+        free_handle(below, TVM_MODULE);
+        expect_null(&reply);
+        below = above;
+    }
+    call(&client, &reply, get, "msi", below, "no_such", (int64_t)1);
+    expect_null(&reply);
 }
 
 Test(functions, of_newer_clients_take_modules_as_objects, .init = begin, .fini = end)

@@ -341,3 +341,31 @@ Test(memory, handles_have_a_limit, .init = begin, .fini = end)
     expect_exception(&reply, "the limit is 32");
     cr_assert_eq(kit.worker.cpu_bytes, 32 * 8);
 }
+
+Test(memory, may_be_large)
+{
+    enum {
+        BYTES = 9 << 20
+    };
+    struct worker_options options;
+    uint8_t *sent = malloc(BYTES), *got = malloc(BYTES);
+    kit_options(&options);
+    options.max_cpu_bytes = UINT64_C(32) << 20;
+    kit_open(&kit, &options);
+    client_open(&client, &kit);
+    fill(sent, BYTES, 11);
+    for (int d = 0; d < 2; d++) {
+        struct tensor tensor = vector(devices[d], BYTES);
+        copy_from(&client, &tensor, got, BYTES);
+        cr_assert_eq(got[BYTES - 1], 0);
+        copy_to(&client, &tensor, sent, BYTES);
+        copy_from(&client, &tensor, got, BYTES);
+        cr_assert_eq(memcmp(sent, got, BYTES), 0);
+        ask(&client, &reply, TVM_PACKET_DEV_FREE_DATA, "dh", devices[d], 0, tensor.data);
+        expect_null(&reply);
+    }
+    cr_assert_eq(kit.worker.cpu_bytes, 0);
+    free(sent);
+    free(got);
+    end();
+}
