@@ -16,6 +16,7 @@
 static const char usage[] =
     "usage: vta-replay [--json] [--kernels NAME] CASE…\n"
     "       vta-replay --time [--json] [--profile NAME] CASE…\n"
+    "       vta-replay --hazards [--json] [--strict-board] CASE…\n"
     "\n"
     "Runs recorded instruction streams on the simulator and compares DRAM, the seven counters and\n"
     "the token counts with the recording. A CASE is a folder with case.json, insn.bin, "
@@ -23,19 +24,23 @@ static const char usage[] =
     "and, where the result is known, dram_out.bin.\n"
     "\n"
     "With --time, predicts how long a board takes instead, and compares with what it was measured "
-    "to\ntake.\n"
+    "to\ntake. With --hazards, looks for what may go wrong on a board instead.\n"
     "\n"
     "  --json           print a list of {\"name\", \"ok\", \"reason\"} instead of lines; with "
     "--time\n"
-    "                   of {\"name\", \"measured_s\", \"predicted_s\"}\n"
+    "                   of {\"name\", \"measured_s\", \"predicted_s\"}; with --hazards of\n"
+    "                   {\"name\", \"ok\", \"reason\", \"hazards\"}\n"
     "  --kernels NAME   compute with vnni, avx2, neon or portable (default: the best there is)\n"
     "  --time           predict times\n"
     "  --profile NAME   by this timing profile, a name or a .json file (default: the one of the\n"
     "                   case's bitstream)\n"
+    "  --hazards        look for hazards\n"
+    "  --strict-board   also for what a board lacks\n"
     "  --help           print this\n"
     "  --version        print the version\n"
     "\n"
-    "Exit status: 0 every case matches (--time: was predicted), 1 one does not, 2 wrong usage.\n";
+    "Exit status: 0 every case matches (--time: was predicted, --hazards: has none), 1 one does\n"
+    "not, 2 wrong usage.\n";
 
 /* ---- Comparing ----------------------------------------------------------------------------- */
 
@@ -168,13 +173,15 @@ int main(int argc, char **argv)
                                              { "kernels", required_argument, NULL, 'k' },
                                              { "time", no_argument, NULL, 't' },
                                              { "profile", required_argument, NULL, 'p' },
+                                             { "hazards", no_argument, NULL, 'z' },
+                                             { "strict-board", no_argument, NULL, 's' },
                                              { "help", no_argument, NULL, 'h' },
                                              { "version", no_argument, NULL, 'V' },
                                              { 0 } };
     cJSON *list = NULL;
     struct vta_error error;
     const char *profile = NULL;
-    bool time = false;
+    bool time = false, hazards = false, strict_board = false;
     int matched = 0, option;
 
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -195,6 +202,12 @@ int main(int argc, char **argv)
         case 'p':
             profile = optarg;
             break;
+        case 'z':
+            hazards = true;
+            break;
+        case 's':
+            strict_board = true;
+            break;
         case 'h':
             fputs(usage, stdout);
             return 0;
@@ -211,10 +224,11 @@ int main(int argc, char **argv)
         cJSON_Delete(list);
         return 2;
     }
-    if (time) {
+    if (time || hazards) {
         bool json = list != NULL;
         cJSON_Delete(list);
-        return replay_time(argv + optind, argc - optind, profile, json);
+        return time ? replay_time(argv + optind, argc - optind, profile, json)
+                    : replay_hazards(argv + optind, argc - optind, strict_board, json);
     }
     for (int i = optind; i < argc; i++)
         matched += report(argv[i], list);

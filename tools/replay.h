@@ -9,4 +9,8 @@
  * path of a timing profile, NULL for that of each case's bitstream. Returns the exit status. */
 int replay_time(char **folders, int count, const char *profile, bool json);
 
+/* Prints what may go wrong with each case on a board (core/hazard.h); as JSON a list of {"name",
+ * "ok", "reason", "hazards"}. Returns the exit status: 0 where no case has a hazard. */
+int replay_hazards(char **folders, int count, bool strict_board, bool json);
+
 #endif
