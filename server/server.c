@@ -41,9 +41,15 @@ void server_remove(struct server *server, struct connection *connection)
 
 /* ---- Stopping ------------------------------------------------------------------------------ */
 
-/* Nothing is left: closes what keeps the loop alive. */
+/* Nothing is left: closes what keeps the loop alive. Another signal to stop would only keep the
+ * process from tidying up. */
 static void close_handles(struct server *server)
 {
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signal_numbers / sizeof signal_numbers[0]; i++)
+        sigaddset(&set, signal_numbers[i]);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
     for (size_t i = 0; i < sizeof server->signals / sizeof server->signals[0]; i++)
         if (!uv_is_closing((uv_handle_t *)&server->signals[i]))
             uv_close((uv_handle_t *)&server->signals[i], NULL);
