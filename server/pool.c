@@ -333,7 +333,8 @@ void pool_reloaded(struct pool *pool)
     if (pool->stopping)
         return;
     for (struct worker_process *each = pool->workers; each != NULL; each = each->next) {
-        each->outdated = each->state == WORKER_STARTING || each->state == WORKER_IDLE;
+        if (each->state != WORKER_SERVING)
+            each->outdated = true;
         worker_process_reloaded(each);
     }
     begin(pool);

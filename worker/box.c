@@ -120,13 +120,15 @@ static int enter_view(const struct box_options *options, bool root, struct box_r
     snprintf(text, sizeof text, "Landlock %d", version);
     if (version > 0)
         say(report, true, text);
-    if (root && !options->linker) {
+    if (root && options->linker == NULL) {
         int rc = box_view_chroot(options->scratch, error);
         if (rc != 0)
             return rc;
         report->moved = true;
         say(report, true, "chroot");
     }
+    if (!report->moved && chdir(options->scratch) != 0)
+        return vta_error_set(error, VTA_EIO, "box: %s: %s", options->scratch, strerror(errno));
     if (version == 0 && !report->moved)
         report->viewless = true;
     if (report->viewless)
@@ -137,7 +139,7 @@ static int enter_view(const struct box_options *options, bool root, struct box_r
 static int enter_filter(const struct box_options *options, struct box_report *report,
                         struct vta_error *error)
 {
-    int rc = options->linker ? box_filter_linker(error) : box_filter_worker(error);
+    int rc = options->linker != NULL ? box_filter_linker(error) : box_filter_worker(error);
     if (rc == 0)
         say(report, true, "seccomp");
     else if (rc == VTA_EUNSUPPORTED)

@@ -22,7 +22,7 @@ struct box_options {
     uint32_t cpu_s;        /* 0: no limit */
     uint32_t descriptors;
     uint32_t processes; /* and threads, of the user whom all workers share */
-    bool linker;
+    const char *linker; /* absolute path of the linker that this box is for; NULL: a worker's */
 };
 
 struct box_report {

@@ -1,7 +1,4 @@
-/* box_filter.c: the lists of system calls, as tables, for whichever machine this is built for.
- *
- * A call that a machine does not have (open on AArch64) is a negative number, which libseccomp
- * passes over.
+/* box_filter.c: the lists of system calls, for whichever machine this is built for.
  */
 #include "box_filter.h"
 
@@ -11,140 +8,59 @@
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-static const int memory_calls[] = { SCMP_SYS(brk),     SCMP_SYS(mmap),    SCMP_SYS(mmap2),
-                                    SCMP_SYS(munmap),  SCMP_SYS(mremap),  SCMP_SYS(mprotect),
-                                    SCMP_SYS(madvise), SCMP_SYS(mincore), SCMP_SYS(msync) };
+/* Names, because one that this machine has not (open on AArch64) is passed over then. */
+static const char memory_calls[] = "brk mmap mmap2 munmap mremap mprotect madvise mincore msync";
 
-static const int thread_calls[] = {
-    SCMP_SYS(futex),
-    SCMP_SYS(futex_time64),
-    SCMP_SYS(set_robust_list),
-    SCMP_SYS(get_robust_list),
-    SCMP_SYS(rseq),
-    SCMP_SYS(set_tid_address),
-    SCMP_SYS(gettid),
-    SCMP_SYS(getpid),
-    SCMP_SYS(getppid),
-    SCMP_SYS(exit),
-    SCMP_SYS(exit_group),
-    SCMP_SYS(sched_yield),
-    SCMP_SYS(getcpu),
-    SCMP_SYS(sched_getaffinity),
-    SCMP_SYS(membarrier),
-    SCMP_SYS(rt_sigaction),
-    SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(sigaltstack),
-    SCMP_SYS(rt_sigtimedwait),
-    SCMP_SYS(restart_syscall),
-    SCMP_SYS(getuid),
-    SCMP_SYS(geteuid),
-    SCMP_SYS(getgid),
-    SCMP_SYS(getegid),
-    SCMP_SYS(uname),
-    SCMP_SYS(sysinfo),
-    SCMP_SYS(getrusage),
-    SCMP_SYS(getrandom),
-    SCMP_SYS(getrlimit),
-};
+static const char thread_calls[] =
+    "futex futex_time64 set_robust_list get_robust_list rseq set_tid_address exit exit_group "
+    "sched_yield sched_getaffinity getcpu membarrier gettid getpid getppid getuid geteuid getgid "
+    "getegid uname sysinfo getrusage getrlimit getrandom rt_sigaction rt_sigprocmask rt_sigreturn "
+    "rt_sigtimedwait rt_sigsuspend sigaltstack pause restart_syscall";
 
-static const int time_calls[] = { SCMP_SYS(clock_gettime),
-                                  SCMP_SYS(clock_gettime64),
-                                  SCMP_SYS(clock_getres),
-                                  SCMP_SYS(clock_nanosleep),
-                                  SCMP_SYS(nanosleep),
-                                  SCMP_SYS(gettimeofday),
-                                  SCMP_SYS(time),
-                                  SCMP_SYS(times),
-                                  SCMP_SYS(clock_nanosleep_time64) };
+static const char time_calls[] =
+    "clock_gettime clock_gettime64 clock_getres clock_nanosleep clock_nanosleep_time64 nanosleep "
+    "gettimeofday time times";
 
 /* On descriptors that it has: its sockets and its files. None of these makes a socket. */
-static const int descriptor_calls[] = {
-    SCMP_SYS(read),        SCMP_SYS(write),    SCMP_SYS(readv),
-    SCMP_SYS(writev),      SCMP_SYS(pread64),  SCMP_SYS(pwrite64),
-    SCMP_SYS(preadv),      SCMP_SYS(pwritev),  SCMP_SYS(recvfrom),
-    SCMP_SYS(sendto),      SCMP_SYS(recvmsg),  SCMP_SYS(sendmsg),
-    SCMP_SYS(recv),        SCMP_SYS(send),     SCMP_SYS(shutdown),
-    SCMP_SYS(close),       SCMP_SYS(poll),     SCMP_SYS(ppoll),
-    SCMP_SYS(dup),         SCMP_SYS(lseek),    SCMP_SYS(_llseek),
-    SCMP_SYS(fstat),       SCMP_SYS(fstat64),  SCMP_SYS(ftruncate),
-    SCMP_SYS(fsync),       SCMP_SYS(sendfile), SCMP_SYS(copy_file_range),
-    SCMP_SYS(close_range),
-};
+static const char descriptor_calls[] =
+    "read write readv writev pread64 pwrite64 preadv pwritev recvfrom sendto recvmsg sendmsg recv "
+    "send shutdown close close_range dup select pselect6 poll ppoll lseek _llseek fstat fstat64 "
+    "ftruncate fsync sendfile copy_file_range";
 
 /* By name; the view says which. */
-static const int opening_calls[] = { SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2),
-                                     SCMP_SYS(creat) };
-static const int file_calls[] = {
-    SCMP_SYS(open),     SCMP_SYS(openat),     SCMP_SYS(creat),      SCMP_SYS(stat),
-    SCMP_SYS(lstat),    SCMP_SYS(newfstatat), SCMP_SYS(fstatat64),  SCMP_SYS(statx),
-    SCMP_SYS(access),   SCMP_SYS(faccessat),  SCMP_SYS(faccessat2), SCMP_SYS(getdents64),
-    SCMP_SYS(unlink),   SCMP_SYS(unlinkat),   SCMP_SYS(rename),     SCMP_SYS(renameat),
-    SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getcwd),     SCMP_SYS(renameat2),
-    SCMP_SYS(mkdir),    SCMP_SYS(mkdirat),    SCMP_SYS(rmdir),
-};
+static const char opening_calls[] = "open openat openat2 creat";
+static const char file_calls[] =
+    "open openat creat stat lstat newfstatat fstatat64 statx access faccessat faccessat2 "
+    "getdents64 unlink unlinkat rename renameat renameat2 mkdir mkdirat rmdir readlink readlinkat "
+    "getcwd";
 
 /* What no linker needs, and what a defect of a linker could be used for. */
-static const int linker_denied[] = {
-    SCMP_SYS(socket),
-    SCMP_SYS(socketpair),
-    SCMP_SYS(connect),
-    SCMP_SYS(bind),
-    SCMP_SYS(listen),
-    SCMP_SYS(accept),
-    SCMP_SYS(accept4),
-    SCMP_SYS(socketcall),
-    SCMP_SYS(ptrace),
-    SCMP_SYS(process_vm_readv),
-    SCMP_SYS(process_vm_writev),
-    SCMP_SYS(kill),
-    SCMP_SYS(tkill),
-    SCMP_SYS(rt_sigqueueinfo),
-    SCMP_SYS(pidfd_open),
-    SCMP_SYS(pidfd_getfd),
-    SCMP_SYS(pidfd_send_signal),
-    SCMP_SYS(unshare),
-    SCMP_SYS(setns),
-    SCMP_SYS(mount),
-    SCMP_SYS(umount2),
-    SCMP_SYS(pivot_root),
-    SCMP_SYS(chroot),
-    SCMP_SYS(open_tree),
-    SCMP_SYS(move_mount),
-    SCMP_SYS(fsopen),
-    SCMP_SYS(bpf),
-    SCMP_SYS(perf_event_open),
-    SCMP_SYS(keyctl),
-    SCMP_SYS(add_key),
-    SCMP_SYS(request_key),
-    SCMP_SYS(io_uring_setup),
-    SCMP_SYS(userfaultfd),
-    SCMP_SYS(init_module),
-    SCMP_SYS(finit_module),
-    SCMP_SYS(delete_module),
-    SCMP_SYS(kexec_load),
-    SCMP_SYS(kexec_file_load),
-    SCMP_SYS(reboot),
-    SCMP_SYS(swapon),
-    SCMP_SYS(swapoff),
-    SCMP_SYS(quotactl),
-    SCMP_SYS(acct),
-    SCMP_SYS(personality),
-    SCMP_SYS(name_to_handle_at),
-    SCMP_SYS(open_by_handle_at),
-};
+static const char linker_denied[] =
+    "socket socketpair connect bind listen accept accept4 ptrace process_vm_readv "
+    "process_vm_writev kill tkill rt_sigqueueinfo pidfd_open pidfd_getfd pidfd_send_signal unshare "
+    "setns mount umount2 pivot_root chroot open_tree move_mount fsopen bpf perf_event_open keyctl "
+    "add_key request_key io_uring_setup userfaultfd init_module finit_module delete_module "
+    "kexec_load kexec_file_load reboot swapon swapoff quotactl acct personality "
+    "name_to_handle_at open_by_handle_at";
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
-static int add(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count)
+static int add(scmp_filter_ctx filter, uint32_t action, const char *names)
 {
     int rc = 0;
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = seccomp_rule_add(filter, action, calls[i], 0);
+    for (const char *at = names; *at != '\0' && rc == 0;) {
+        char name[32];
+        size_t length = strcspn(at, " ");
+        snprintf(name, sizeof name, "%.*s", (int)length, at);
+        int number = seccomp_syscall_resolve_name(name);
+        rc = number == __NR_SCMP_ERROR ? -EFAULT : seccomp_rule_add(filter, action, number, 0);
+        at += length + (at[length] == ' ');
+    }
     return rc;
 }
 
@@ -167,16 +83,16 @@ static int add_some_uses(scmp_filter_ctx filter)
     int rc = add_clone(filter);
     for (size_t i = 0; i < COUNT(commands) && rc == 0; i++)
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-                              SCMP_A1(SCMP_CMP_EQ, commands[i]));
+                              SCMP_A1(SCMP_CMP_EQ, commands[i], 0));
     if (rc == 0) /* abort(3) and pthread_kill(3), within the process */
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
     if (rc == 0) /* reading limits, not setting them */
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
-                              SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
+                              SCMP_A0(SCMP_CMP_EQ, 0, 0), SCMP_A2(SCMP_CMP_EQ, 0, 0));
     if (rc == 0)
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-                              SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+                              SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0));
     return rc;
 }
 
@@ -200,15 +116,15 @@ int box_filter_worker(struct vta_error *error)
         return vta_error_set(error, VTA_EIO, "box: seccomp: no filter could be made");
     int rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, not a list */
     if (rc == 0)
-        rc = add(filter, SCMP_ACT_ALLOW, memory_calls, COUNT(memory_calls));
+        rc = add(filter, SCMP_ACT_ALLOW, memory_calls);
     if (rc == 0)
-        rc = add(filter, SCMP_ACT_ALLOW, thread_calls, COUNT(thread_calls));
+        rc = add(filter, SCMP_ACT_ALLOW, thread_calls);
     if (rc == 0)
-        rc = add(filter, SCMP_ACT_ALLOW, time_calls, COUNT(time_calls));
+        rc = add(filter, SCMP_ACT_ALLOW, time_calls);
     if (rc == 0)
-        rc = add(filter, SCMP_ACT_ALLOW, descriptor_calls, COUNT(descriptor_calls));
+        rc = add(filter, SCMP_ACT_ALLOW, descriptor_calls);
     if (rc == 0)
-        rc = add(filter, SCMP_ACT_ALLOW, file_calls, COUNT(file_calls));
+        rc = add(filter, SCMP_ACT_ALLOW, file_calls);
     if (rc == 0)
         rc = add_some_uses(filter);
     return load(filter, rc, error);
@@ -219,8 +135,7 @@ int box_filter_linker(struct vta_error *error)
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     if (filter == NULL)
         return vta_error_set(error, VTA_EIO, "box: seccomp: no filter could be made");
-    return load(filter, add(filter, SCMP_ACT_ERRNO(EPERM), linker_denied, COUNT(linker_denied)),
-                error);
+    return load(filter, add(filter, SCMP_ACT_ERRNO(EPERM), linker_denied), error);
 }
 
 int box_filter_opening(struct vta_error *error)
@@ -228,6 +143,5 @@ int box_filter_opening(struct vta_error *error)
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     if (filter == NULL)
         return vta_error_set(error, VTA_EIO, "box: seccomp: no filter could be made");
-    return load(filter, add(filter, SCMP_ACT_ERRNO(EPERM), opening_calls, COUNT(opening_calls)),
-                error);
+    return load(filter, add(filter, SCMP_ACT_ERRNO(EPERM), opening_calls), error);
 }

@@ -5,7 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -88,19 +91,21 @@ static int allow(int ruleset, const struct ruleset *handled, const char *path, u
                    : vta_error_set(error, VTA_EIO, "box: Landlock: %s: %s", path, strerror(reason));
 }
 
-static int add_rules(int ruleset, const struct ruleset *handled, const char *scratch, bool linker,
-                     struct vta_error *error)
+static int add_linker_rules(int ruleset, const struct ruleset *handled, const char *linker,
+                            struct vta_error *error)
 {
-    int rc =
-        allow(ruleset, handled, scratch, linker ? FS_SCRATCH | FS_SYSTEM : FS_SCRATCH, true, error);
-    for (size_t i = 0; linker && rc == 0 && i < sizeof system_paths / sizeof system_paths[0]; i++)
+    char folder[PATH_MAX];
+    const char *slash = strrchr(linker, '/');
+    snprintf(folder, sizeof folder, "%.*s", (int)(slash != NULL ? slash - linker : 0), linker);
+    int rc = folder[0] != '\0' ? allow(ruleset, handled, folder, FS_SYSTEM, true, error) : 0;
+    for (size_t i = 0; rc == 0 && i < sizeof system_paths / sizeof system_paths[0]; i++)
         rc = allow(ruleset, handled, system_paths[i], FS_SYSTEM, false, error);
-    if (linker && rc == 0)
+    if (rc == 0)
         rc = allow(ruleset, handled, "/dev/null", FS_READ_FILE | FS_WRITE_FILE, false, error);
     return rc;
 }
 
-int box_view_landlock(const char *scratch, bool linker, struct vta_error *error)
+int box_view_landlock(const char *scratch, const char *linker, struct vta_error *error)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
     if (version < 1)
@@ -109,7 +114,10 @@ int box_view_landlock(const char *scratch, bool linker, struct vta_error *error)
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
     if (ruleset < 0)
         return vta_error_set(error, VTA_EIO, "box: Landlock: %s", strerror(errno));
-    int rc = add_rules(ruleset, &handled, scratch, linker, error);
+    int rc = allow(ruleset, &handled, scratch, linker != NULL ? FS_SCRATCH | FS_SYSTEM : FS_SCRATCH,
+                   true, error);
+    if (rc == 0 && linker != NULL)
+        rc = add_linker_rules(ruleset, &handled, linker, error);
     if (rc == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
         rc = vta_error_set(error, VTA_EIO, "box: Landlock: %s", strerror(errno));
     close(ruleset);

@@ -4,14 +4,12 @@
 #ifndef VTA_WORKER_BOX_VIEW_H
 #define VTA_WORKER_BOX_VIEW_H
 
-#include <stdbool.h>
-
 #include <vta/error.h>
 
-/* Lets the process see the folder alone, and no network: with linker also the system's folders, for
- * reading and executing. Returns the version of Landlock that took hold, 0 where the kernel has
- * none, or a negative VTA_E… code. Needs no_new_privs. */
-int box_view_landlock(const char *scratch, bool linker, struct vta_error *error);
+/* Lets the process see the folder alone, and no network. linker, where not NULL: also the system's
+ * folders and that of this program, for reading and executing. Returns the version of Landlock that
+ * took hold, 0 where the kernel has none, or a negative VTA_E… code. Needs no_new_privs. */
+int box_view_landlock(const char *scratch, const char *linker, struct vta_error *error);
 
 /* Makes the folder the root of the file system. For root, before it gives that up. */
 int box_view_chroot(const char *scratch, struct vta_error *error);

@@ -149,7 +149,7 @@ static _Noreturn void become_linker(int words)
                                          .cpu_s = (uint32_t)linker.cpu_s,
                                          .descriptors = DESCRIPTORS,
                                          .processes = PROCESSES,
-                                         .linker = true };
+                                         .linker = linker.program };
     static char *environment[] = { (char *)"PATH=/usr/bin:/bin", (char *)"LC_ALL=C",
                                    (char *)"TMPDIR=.", NULL };
     struct box_report report;

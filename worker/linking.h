@@ -1,5 +1,5 @@
-/* linking.h: how object files become a shared library, without the worker running a program: it asks
- * the daemon, which starts a linker process (linker.c) and gives the worker a socket to it.
+/* linking.h: how object files become a shared library, without the worker running a program: it
+ * asks the daemon, which starts a linker process (linker.c) and gives the worker a socket to it.
  *
  *     worker → linker   OBJECT for each file (its descriptor; number: how many there are)
  *     linker → worker   RESULT (number 0: a descriptor, id: bytes of the library; else the reason)
