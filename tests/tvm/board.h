@@ -1,0 +1,28 @@
+/* board.h: what the suites of TVM sessions share: a daemon, its workers as the system sees them,
+ * and the module of kernels that misbehave.
+ */
+#ifndef VTA_TESTS_TVM_BOARD_H
+#define VTA_TESTS_TVM_BOARD_H
+
+#include "client.h"
+#include "tests/integration/daemon.h"
+
+/* Starts the daemon with its scratch and all else in daemon->dir, and these flags. */
+void board_start(struct daemon *daemon, const char *const *flags);
+void board_stop(struct daemon *daemon); /* and checks that nothing is left */
+
+/* Processes that the daemon has now; a process that has ended and is not reaped counts. */
+unsigned board_processes(const struct daemon *daemon);
+unsigned board_descriptors(const struct daemon *daemon);
+/* Folders of processes in the daemon's scratch folder; 0 where that is gone. */
+unsigned board_folders(const struct daemon *daemon);
+/* Waits until all three are as given; descriptors 0: any. Returns the descriptors. */
+unsigned board_expect(const struct daemon *daemon, unsigned processes, unsigned folders,
+                      unsigned descriptors);
+
+/* Loads misbehave.so and returns a kernel of it. */
+uint64_t board_kernel(struct client *client, const char *name);
+/* Opens a session, has it add, and closes it: all is well. */
+void board_check(const struct daemon *daemon);
+
+#endif
