@@ -58,13 +58,23 @@ int channel_send(int channel, const struct channel_head *head, const void *paylo
     return n < 0 ? -1 : 0;
 }
 
-static int take_descriptor(struct msghdr *message)
+/* The one descriptor of a message, or -1. More than one is no message of ours, and they are closed:
+ * the room for one is room for two, by the alignment of what control messages are made of. */
+static int take_descriptor(struct msghdr *message, bool *good)
 {
     int fd = -1;
-    struct cmsghdr *passed = CMSG_FIRSTHDR(message);
-    if (passed != NULL && passed->cmsg_level == SOL_SOCKET && passed->cmsg_type == SCM_RIGHTS &&
-        passed->cmsg_len == CMSG_LEN(sizeof fd))
-        memcpy(&fd, CMSG_DATA(passed), sizeof fd);
+    for (struct cmsghdr *each = CMSG_FIRSTHDR(message); each != NULL;
+         each = CMSG_NXTHDR(message, each)) {
+        if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t at = CMSG_LEN(0); at + sizeof fd <= each->cmsg_len; at += sizeof fd) {
+            if (fd >= 0) {
+                close(fd);
+                *good = false;
+            }
+            memcpy(&fd, (const char *)each + at, sizeof fd);
+        }
+    }
     return fd;
 }
 
@@ -85,8 +95,9 @@ bool channel_receive(int channel, struct channel_head *head, void *payload, size
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return false;
-    *fd = take_descriptor(&message);
-    if (n >= (ssize_t)sizeof *head && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0) {
+    bool good = n >= (ssize_t)sizeof *head && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
+    *fd = take_descriptor(&message, &good);
+    if (good) {
         *nbytes = (size_t)n - sizeof *head;
         return true;
     }
