@@ -204,6 +204,8 @@ static void add_result(struct vta_run_result *sum, const struct vta_run_result *
     VTA_COUNTERS(ADD_COUNTER)
 #undef ADD_COUNTER
     sum->wall_ns += run->wall_ns;
+    sum->board_cycles += run->board_cycles;
+    sum->board_ns += run->board_ns;
 }
 
 static int run_stream(struct vta_runtime *runtime, const struct vta_insn *insns,

@@ -58,6 +58,9 @@ struct channel_start {
     uint32_t cpu_s, processes;
     enum vta_hazard_policy hazards;
     bool strict_board;
+    enum vta_board_timing timing;
+    struct vta_timing_profile profile;
+    bool board_clock;
     bool box_required;
 };
 

@@ -183,6 +183,9 @@ static int make_worker(const char *scratch, struct vta_error *error)
     options.board.max_work = start->max_work;
     options.board.hazards.policy = start->hazards;
     options.board.hazards.strict_board = start->strict_board;
+    options.board.timing = start->timing;
+    options.board.profile = &start->profile;
+    options.board_clock = start->board_clock;
     options.run_deadline_ms = start->run_deadline_ms;
     options.max_message_bytes = start->max_message_bytes;
     options.max_upload_bytes = start->max_upload_bytes;

@@ -10,6 +10,7 @@
 static struct kit kit;
 static struct client client;
 static struct reply reply;
+static uint64_t loaded; /* the module of kernel() */
 
 static void begin(void)
 {
@@ -19,6 +20,7 @@ static void begin(void)
 
 static void end(void)
 {
+    loaded = 0;
     client_close(&client);
     cr_assert_eq(client.rc, 0, "%s", client.error.message);
     cr_assert_eq(kit.worker.cpu_bytes, 0);
@@ -28,10 +30,9 @@ static void end(void)
 
 static uint64_t kernel(const char *name)
 {
-    static uint64_t module;
-    if (module == 0)
-        module = module_of(&client, "m.so");
-    return kernel_of(&client, module, name);
+    if (loaded == 0)
+        loaded = module_of(&client, "m.so");
+    return kernel_of(&client, loaded, name);
 }
 
 static void free_handle(uint64_t handle, int64_t code)
@@ -657,6 +658,54 @@ Test(functions, of_the_server_can_be_timed_and_prepare, .init = begin, .fini = e
     call(&client, &reply, make, "nsiiiiis", "__tvm_set_device", (int64_t)1, (int64_t)0, (int64_t)2,
          (int64_t)2, (int64_t)0, "no.such");
     expect_exception(&reply, "no function no.such to call first");
+}
+
+/* How long "double" takes by the board's clock, asked twice in one evaluation. */
+static void time_on_board(enum vta_board_timing timing, double *seconds)
+{
+    struct worker_options options;
+    kit_options(&options);
+    options.board.timing = timing;
+    options.board_clock = true;
+    kit_open(&kit, &options);
+    client_open(&client, &kit);
+    board_tensors();
+    uint64_t make = function_of(&client, "runtime.RPCTimeEvaluator");
+    uint64_t module = module_of(&client, "a.so"), count = kernel_of(&client, module, "count");
+    doubles();
+    call(&client, &reply, make, "msiiiiis", module, "double", (int64_t)12, (int64_t)0, (int64_t)50,
+         (int64_t)2, (int64_t)0, "");
+    call(&client, &reply, expect_handle(&reply, TVM_FUNCTION), "tt", &numbers, &results);
+    if (seconds == NULL) {
+        expect_exception(&reply, "double: the clock is the board's, but no timing profile");
+    } else {
+        cr_assert_eq(reply.items[1].bytes.size, 16);
+        memcpy(seconds, reply.items[1].bytes.data, 16);
+        reply_free(&reply);
+    }
+    cr_assert_eq(calls(count), 1);
+    /* What runs nothing on the board is timed all the same. */
+    call(&client, &reply, make, "msiiiiis", module, "echo", (int64_t)12, (int64_t)0, (int64_t)5,
+         (int64_t)2, (int64_t)0, "");
+    call(&client, &reply, expect_handle(&reply, TVM_FUNCTION), "i", (int64_t)1);
+    cr_assert_eq(reply.items[1].bytes.size, 16);
+    reply_free(&reply);
+    end();
+}
+
+Test(functions, are_timed_by_the_boards_clock)
+{
+    double first[2], second[2];
+    time_on_board(VTA_BOARD_TIMING_AUTO, first);
+    time_on_board(VTA_BOARD_TIMING_AUTO, second);
+    cr_assert_gt(first[0], 0);
+    cr_assert_eq(memcmp(first, second, sizeof first), 0);
+    cr_assert_eq(first[0], first[1]);
+}
+
+Test(functions, are_not_timed_by_the_clock_of_no_board)
+{
+    time_on_board(VTA_BOARD_TIMING_OFF, NULL);
 }
 
 Test(functions, are_timed_within_limits, .init = begin, .fini = end)
