@@ -25,6 +25,7 @@ struct vta_runtime {
     struct vta_error error; /* the first failure; code 0: none */
     uint32_t debug;
     struct vta_run_result sum;
+    bool untimed; /* a run of the sum has no predicted time */
 };
 
 void vta_runtime_options_default(struct vta_runtime_options *options)
@@ -198,14 +199,16 @@ static void dump_kernel(const struct vta_runtime *runtime, const struct vta_reco
 
 /* ---- Running ------------------------------------------------------------------------------- */
 
-static void add_result(struct vta_run_result *sum, const struct vta_run_result *run)
+static void add_result(struct vta_runtime *runtime, const struct vta_run_result *run)
 {
+    struct vta_run_result *sum = &runtime->sum;
 #define ADD_COUNTER(name) sum->counters.name += run->counters.name;
     VTA_COUNTERS(ADD_COUNTER)
 #undef ADD_COUNTER
     sum->wall_ns += run->wall_ns;
     sum->board_cycles += run->board_cycles;
     sum->board_ns += run->board_ns;
+    runtime->untimed = runtime->untimed || run->board_cycles == 0;
 }
 
 static int run_stream(struct vta_runtime *runtime, const struct vta_insn *insns,
@@ -222,7 +225,7 @@ static int run_stream(struct vta_runtime *runtime, const struct vta_insn *insns,
     int rc = vta_board_run_decoded(runtime->board, &stream, runtime->options.control, &result,
                                    &runtime->error);
     if (rc == 0)
-        add_result(&runtime->sum, &result);
+        add_result(runtime, &result);
     return rc;
 }
 
@@ -514,5 +517,8 @@ void vta_runtime_set_debug(struct vta_runtime *runtime, uint32_t flags)
 void vta_runtime_take_result(struct vta_runtime *runtime, struct vta_run_result *sum)
 {
     *sum = runtime->sum;
+    if (runtime->untimed)
+        sum->board_cycles = sum->board_ns = 0;
     runtime->sum = (struct vta_run_result){ 0 };
+    runtime->untimed = false;
 }

@@ -96,7 +96,8 @@ void vta_runtime_pop(struct vta_runtime *runtime, int from, int to);
 void vta_runtime_synchronise(struct vta_runtime *runtime);
 void vta_runtime_set_debug(struct vta_runtime *runtime, uint32_t flags);
 
-/* The result of all runs since it was last asked: board time and wall time for evaluators. */
+/* The result of all runs since it was last asked: board time and wall time for evaluators. The
+ * board's time is 0 where that of any run is not known. */
 void vta_runtime_take_result(struct vta_runtime *runtime, struct vta_run_result *sum);
 
 #endif

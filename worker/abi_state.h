@@ -16,6 +16,9 @@ bool abi_has_error(void);
 /* Whether a tensor is one that TVMArrayAlloc made and nobody has freed. */
 bool abi_owns_array(const struct tvm_tensor *tensor);
 
+/* Frees the text or bytes that the calling thread's last call returned, for when it ends. */
+void abi_forget_returned(void);
+
 /* Frees tensors and workspaces that are left and ends the threads. No machine code runs, and what
  * is on the device is freed while the runtime is still there. */
 void abi_clear(struct worker *worker);

@@ -69,6 +69,12 @@ static _Thread_local struct {
     struct tvm_bytes view;
 } returned;
 
+void abi_forget_returned(void)
+{
+    free(returned.bytes);
+    returned.bytes = NULL;
+}
+
 static int hand_out(struct result *result, union tvm_value *value, int *code,
                     struct vta_error *error)
 {
@@ -97,8 +103,7 @@ int TVMFuncCall(void *handle, union tvm_value *args, int *codes, int count, unio
         TVMAPISetLastError("TVMFuncCall: there is no function");
         return -1;
     }
-    free(returned.bytes);
-    returned.bytes = NULL;
+    abi_forget_returned();
     int rc = function->ops->call(function, args, codes, count, &result, &error);
     if (rc == 0)
         rc = hand_out(&result, value, code, &error);
@@ -326,6 +331,5 @@ void abi_clear(struct worker *worker)
     workspace_clear(worker);
     while (arrays.first != NULL)
         TVMArrayFree(&arrays.first->tensor);
-    free(returned.bytes);
-    returned.bytes = NULL;
+    abi_forget_returned();
 }

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi_state.h"
+
 #define ERROR_TEXT 512
 
 /* What the tasks of one launch share; env.sync points to it. */
@@ -113,6 +115,7 @@ static void *member_run(void *argument)
         task_returned();
     }
     pthread_mutex_unlock(&pool.lock);
+    abi_forget_returned();
     return NULL;
 }
 

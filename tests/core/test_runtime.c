@@ -125,6 +125,29 @@ Test(runtime, sums_the_results_of_its_runs_until_asked)
     expect_tutorial_counters(sum.counters, 0);
 }
 
+Test(runtime, sums_the_boards_time_while_every_run_has_one)
+{
+    struct matmul m = matmul_open();
+    struct vta_run_result one, two;
+    queue_matmul(m.data, m.weight, m.result, m.sites, false);
+    vta_runtime_take_result(queue.runtime, &one);
+    queue_matmul(m.data, m.weight, m.result, m.sites, true);
+    vta_runtime_take_result(queue.runtime, &one);
+    cr_expect_gt(one.board_cycles, 0u);
+    queue_matmul(m.data, m.weight, m.result, m.sites, true);
+    queue_matmul(m.data, m.weight, m.result, m.sites, true);
+    vta_runtime_take_result(queue.runtime, &two);
+    cr_expect_eq(two.board_cycles, 2 * one.board_cycles);
+    cr_expect_eq(two.board_ns, 2 * one.board_ns);
+    queue_matmul(m.data, m.weight, m.result, m.sites, true);
+    cr_assert_eq(vta_board_set_timing(queue.board, VTA_BOARD_TIMING_OFF, NULL, &queue.error), 0);
+    queue_matmul(m.data, m.weight, m.result, m.sites, true);
+    cr_assert_eq(queue_take_error(), 0);
+    vta_runtime_take_result(queue.runtime, &two);
+    cr_expect_eq(two.board_cycles + two.board_ns, 0u);
+    expect_tutorial_counters(two.counters, 2);
+}
+
 /* ---- Force serial -------------------------------------------------------------------------- */
 
 Test(runtime, forces_serial_with_the_same_results_counters_and_tokens)

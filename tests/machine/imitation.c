@@ -18,6 +18,7 @@
  *   parallel_sum(a)       the sum of int32 numbers by all tasks, in two steps with a barrier
  *   parallel_tasks(n)     how many tasks ran of n that were asked for
  *   parallel_nested()     tasks of a launch inside a task
+ *   parallel_calls()      every task calls text(); 0
  *   parallel_fail(i)      task i fails with words of its own
  *   parallel_leave()      one task returns while the others wait for it at a barrier
  *   run_once()            how often a function ran that was asked to run once, in all calls
@@ -445,6 +446,25 @@ static int failing_task(int task, struct tvm_parallel_env *env, void *data)
         return 0;
     __TVMAPISetLastError("a task failed");
     return -1;
+}
+
+static int calling_task(int task, struct tvm_parallel_env *env, void *data)
+{
+    union tvm_value value;
+    int code;
+    (void)env;
+    if (TVMFuncCall(data, NULL, NULL, 0, &value, &code) != 0)
+        return -1;
+    return code == TVM_STRING && strcmp(value.s, "words") == 0 ? 0 : task + 1;
+}
+
+KERNEL(parallel_calls)
+{
+    void *function;
+    UNUSED();
+    if (TVMBackendGetFuncFromEnv(__tvm_module_ctx, "text", &function) != 0)
+        return -1;
+    RETURN_INT(TVMBackendParallelLaunch(calling_task, function, 0));
 }
 
 KERNEL(parallel_fail)

@@ -231,6 +231,12 @@ Test(backend, runs_a_launch_inside_a_task_alone)
     cr_expect_eq(kit_int(&kit, module, "parallel_nested", 0), 1);
 }
 
+Test(backend, lets_every_task_call_functions_that_return_text)
+{
+    for (int i = 0; i < 20; i++)
+        cr_expect_eq(kit_int(&kit, module, "parallel_calls", 0), 0);
+}
+
 Test(backend, passes_on_the_error_of_any_task)
 {
     for (int task = 0; task < 4; task++) {
