@@ -9,8 +9,8 @@
 #include "core/suggest.h"
 
 static const struct vtac_command *const commands[] = { &vtac_matmul, &vtac_schedule, &vtac_show,
-                                                       &vtac_disasm, &vtac_verify,   &vtac_tune,
-                                                       &vtac_check };
+                                                       &vtac_disasm, &vtac_verify,   &vtac_time,
+                                                       &vtac_tune,   &vtac_check };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
 /* ---- Reports ------------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@ struct vtac_command {
 };
 
 extern const struct vtac_command vtac_matmul, vtac_schedule, vtac_show, vtac_disasm, vtac_verify;
-extern const struct vtac_command vtac_tune, vtac_check;
+extern const struct vtac_command vtac_time, vtac_tune, vtac_check;
 
 /* getopt_long, except that an unknown option, or one without its argument, is reported with the
  * nearest known one, and --help is served. Returns the option, -1 at the end, or VTAC_STOP with the
