@@ -1,7 +1,8 @@
 /* timing_cost.c: the physics of single instructions (timing_cost.h).
  *
  *   every instruction   insn_cycles to start it
- *   LOAD                a cycle per SRAM entry of padding; per row dma_row_cycles, then its bytes
+ *   LOAD                a cycle per SRAM entry of padding, 16 to begin it on either side of a row;
+ *                       per row dma_row_cycles, then its bytes
  *   STORE               its bytes: writes are posted, so rows follow one another without a wait
  *   GEMM                iter_out · iter_in · (micro-ops + gemm_loop_cycles): one step a cycle, and
  *                       a pause whenever the innermost loop is entered
@@ -18,7 +19,9 @@
 #include <stdlib.h>
 
 #define BLOCK_BYTES 256
-#define PAD_CYCLES  1 /* per SRAM entry; the same on every board */
+/* Of padding, the same on every board: */
+#define PAD_ENTRY_CYCLES 1  /* to write an SRAM entry */
+#define PAD_SIDE_CYCLES  16 /* to enter the loop that does, before or after a row of data */
 
 /* ---- The host's cache ---------------------------------------------------------------------- */
 
@@ -124,11 +127,14 @@ static uint64_t up(double cycles)
     return (uint64_t)ceil(cycles - 1e-9);
 }
 
-/* SRAM entries of padding that a LOAD writes. */
-static uint64_t padding(const struct vta_mem_insn *mem)
+/* Of a LOAD's padding. */
+static uint64_t pad_cycles(const struct vta_mem_insn *mem)
 {
-    uint64_t sides = (uint64_t)mem->x_pad_before + mem->x_pad_after;
-    return (mem->x_size + sides) * (mem->y_pad_before + mem->y_pad_after) + sides * mem->y_size;
+    uint64_t entries = (uint64_t)mem->x_pad_before + mem->x_pad_after;
+    uint64_t sides = (uint64_t)(mem->x_pad_before != 0) + (mem->x_pad_after != 0);
+    uint64_t rows = (mem->x_size + entries) * (mem->y_pad_before + mem->y_pad_after);
+    return (rows + entries * mem->y_size) * PAD_ENTRY_CYCLES +
+           sides * mem->y_size * PAD_SIDE_CYCLES;
 }
 
 static bool is_mem(const struct vta_insn *insn)
@@ -150,8 +156,7 @@ static void mem_cost(struct vta_cost *cost, const struct vta_program *program,
                     (double)missed / profile->dram_bytes_per_cycle);
     cost->cycles += cost->port;
     if (insn->opcode == VTA_OP_LOAD)
-        cost->cycles +=
-            padding(mem) * PAD_CYCLES + up((double)cost->rows * profile->dma_row_cycles);
+        cost->cycles += pad_cycles(mem) + up((double)cost->rows * profile->dma_row_cycles);
 }
 
 static void nest_cost(struct vta_cost *cost, const struct vta_insn *insn,
