@@ -55,6 +55,16 @@ static uint64_t get_number(const uint8_t *bytes, unsigned nbytes)
     return value;
 }
 
+uint32_t tvm_get_u32(const uint8_t *bytes)
+{
+    return (uint32_t)get_number(bytes, 4);
+}
+
+uint64_t tvm_get_u64(const uint8_t *bytes)
+{
+    return get_number(bytes, 8);
+}
+
 static uint8_t *put_number(uint8_t *bytes, uint64_t value, unsigned nbytes)
 {
     for (unsigned i = 0; i < nbytes; i++)

@@ -130,6 +130,10 @@ struct tvm_reader {
     size_t left;
 };
 
+/* Numbers of bytes that are there. */
+uint32_t tvm_get_u32(const uint8_t *bytes);
+uint64_t tvm_get_u64(const uint8_t *bytes);
+
 /* Each returns 0 or VTA_EFORMAT, with *error naming the value and what is missing. `what`: for
  * messages, "the function's handle". */
 int tvm_read_u32(struct tvm_reader *reader, uint32_t *value, const char *what,

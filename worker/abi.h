@@ -19,6 +19,15 @@ struct tvm_tensor {
     uint64_t byte_offset;
 };
 
+/* Bytes of a tensor whose shape has been checked, or is machine code's own. */
+static inline uint64_t tvm_bytes_of(const struct tvm_tensor *tensor)
+{
+    uint64_t nbytes = ((uint64_t)tensor->dtype.bits * tensor->dtype.lanes + 7) / 8;
+    for (int32_t i = 0; i < tensor->ndim; i++)
+        nbytes *= (uint64_t)tensor->shape[i];
+    return nbytes;
+}
+
 struct tvm_bytes {
     const char *data;
     size_t size;

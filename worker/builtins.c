@@ -1,12 +1,13 @@
 /* builtins.c: finds the server's own functions by name. */
 #include "builtins.h"
 
+#include <assert.h>
 #include <string.h>
 
 static const struct builtin *const tables[] = { builtins_rpc, builtins_vta, builtins_random };
 
 #define TABLES        (sizeof tables / sizeof tables[0])
-#define TABLE_ENTRIES 16
+#define TABLE_ENTRIES 16 /* of a table, at most */
 
 /* One object for each, made when it is first found; they are never freed. */
 static struct function functions[TABLES][TABLE_ENTRIES];
@@ -14,8 +15,9 @@ static struct function functions[TABLES][TABLE_ENTRIES];
 struct function *builtin_find(struct worker *worker, const char *name)
 {
     for (size_t t = 0; t < TABLES; t++)
-        for (size_t i = 0; i < TABLE_ENTRIES && tables[t][i].name != NULL; i++) {
+        for (size_t i = 0; tables[t][i].name != NULL; i++) {
             const struct builtin *builtin = &tables[t][i];
+            assert(i < TABLE_ENTRIES);
             if (strcmp(builtin->name, name) != 0)
                 continue;
             struct function *function = &functions[t][i];
@@ -29,6 +31,5 @@ struct function *builtin_find(struct worker *worker, const char *name)
 
 bool builtin_is_upload(const struct function *function)
 {
-    return strcmp(function->name, "tvm.rpc.server.upload") == 0 &&
-           function->ops == &builtins_rpc[0].ops;
+    return function->ops == &builtins_rpc[0].ops;
 }

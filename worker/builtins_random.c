@@ -72,14 +72,6 @@ static void fill_integers(uint8_t *bytes, uint64_t nbytes, struct tvm_dtype dtyp
         bytes[at] &= (uint8_t)((1u << dtype.bits) - 1);
 }
 
-static uint64_t tensor_nbytes(const struct tvm_tensor *tensor)
-{
-    uint64_t nbytes = ((uint64_t)tensor->dtype.bits * tensor->dtype.lanes + 7) / 8;
-    for (int32_t i = 0; i < tensor->ndim; i++)
-        nbytes *= (uint64_t)tensor->shape[i];
-    return nbytes;
-}
-
 static bool fillable(struct tvm_dtype dtype)
 {
     bool whole = dtype.bits % 8 == 0;
@@ -106,7 +98,7 @@ static int random_fill(struct function *function, union tvm_value *args, const i
         return vta_error_set(error, VTA_EUNSUPPORTED,
                              "%s: no random numbers of type code %u with %u bits, %u lanes",
                              function->name, dtype.code, dtype.bits, dtype.lanes);
-    uint64_t nbytes = tensor_nbytes(tensor), state = UINT64_C(0x7674616420303930);
+    uint64_t nbytes = tvm_bytes_of(tensor), state = UINT64_C(0x7674616420303930);
     uint8_t *bytes = (uint8_t *)tensor->data + tensor->byte_offset;
     if (nbytes == 0)
         return 0;
@@ -138,7 +130,7 @@ static int cache_flush(struct function *function, union tvm_value *args, const i
     for (int i = 1; i < count; i++) {
         const struct tvm_tensor *tensor = args[i].p;
         if (codes[i] == TVM_TENSOR && tensor->data != NULL)
-            flush((const uint8_t *)tensor->data + tensor->byte_offset, tensor_nbytes(tensor));
+            flush((const uint8_t *)tensor->data + tensor->byte_offset, tvm_bytes_of(tensor));
     }
     return 0;
 }

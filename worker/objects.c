@@ -221,15 +221,6 @@ int objects_add_module(struct objects *objects, struct module *module, vta_handl
     return rc;
 }
 
-/* Bytes of a tensor that machine code made, which is trusted to describe it. */
-static uint64_t tensor_nbytes(const struct tvm_tensor *tensor)
-{
-    uint64_t nbytes = ((uint64_t)tensor->dtype.bits * tensor->dtype.lanes + 7) / 8;
-    for (int32_t i = 0; i < tensor->ndim; i++)
-        nbytes *= (uint64_t)tensor->shape[i];
-    return nbytes + tensor->byte_offset;
-}
-
 int objects_add_array(struct objects *objects, struct tvm_tensor *tensor, vta_handle *data,
                       vta_handle *handle, struct vta_error *error)
 {
@@ -242,7 +233,7 @@ int objects_add_array(struct objects *objects, struct tvm_tensor *tensor, vta_ha
     }
     *memory = (struct allocation){ .device = tensor->device,
                                    .bytes = tensor->data,
-                                   .nbytes = tensor_nbytes(tensor),
+                                   .nbytes = tvm_bytes_of(tensor) + tensor->byte_offset,
                                    .of_array = true };
     rc = vta_handles_add(&objects->data, memory, data, error);
     if (rc != 0)

@@ -11,15 +11,12 @@
 typedef int (*serve_fn)(struct session *session, const struct tvm_item *args, struct answer *answer,
                         struct vta_error *error);
 
-/* A request with the letters of its arguments:
- *   s string  S string or null  i int  h handle or null  d device  t tensor  y dtype
- * What is not a system call has none and reads its body itself. */
+/* A request; a system call with the letters of its arguments:
+ *   s string  S string or null  i int  h handle or null  d device  t tensor  y dtype */
 struct request {
     const char *name;
     const char *letters;
     serve_fn serve;
-    int (*serve_body)(struct session *session, struct tvm_reader *body, struct answer *answer,
-                      struct vta_error *error);
 };
 
 static int return_null(struct answer *answer)
@@ -47,16 +44,15 @@ static int check_constructor(const struct tvm_item *items, uint32_t count, struc
         return 0;
     if (items[0].code != TVM_STRING)
         return vta_error_set(error, VTA_EINVAL,
-                             "InitServer: the name of a session constructor is a string, not %s",
+                             "the name of a session constructor is a string, not %s",
                              tvm_code_name(items[0].code));
     if (strcmp(items[0].bytes.data, "rpc.LocalSession") != 0)
         return vta_error_set(error, VTA_EUNSUPPORTED,
-                             "InitServer: there is no session constructor %s, only "
+                             "there is no session constructor %s, only "
                              "rpc.LocalSession",
                              items[0].bytes.data);
     if (count > 1)
-        return vta_error_set(error, VTA_EINVAL,
-                             "InitServer: rpc.LocalSession takes no arguments, got %" PRIu32,
+        return vta_error_set(error, VTA_EINVAL, "rpc.LocalSession takes no arguments, got %" PRIu32,
                              count - 1);
     return 0;
 }
@@ -99,11 +95,11 @@ static int call_func(struct session *session, struct tvm_reader *body, struct an
         rc = tvm_read_sequence(body, session->items, &count, error);
     if (rc == 0)
         rc = tvm_read_end(body, error);
-    if (rc != 0)
-        return rc;
-    struct function *function = objects_function(&session->objects, handle, error);
-    if (function == NULL)
-        return VTA_EHANDLE;
+    struct function *function = rc == 0 ? objects_function(&session->objects, handle, error) : NULL;
+    if (function == NULL) {
+        vta_error_prefix(error, "CallFunc");
+        return rc != 0 ? rc : VTA_EHANDLE;
+    }
     rc = values_from_items(values, &session->objects, session->items, count, error);
     if (rc != 0) {
         vta_error_prefix(error, "%s", function->name);
@@ -238,24 +234,24 @@ static int use_stream(struct session *session, const struct tvm_item *args, stru
 /* ---- The table ----------------------------------------------------------------------------- */
 
 static const struct request requests[] = {
-    [TVM_PACKET_INIT_SERVER] = { "InitServer", NULL, NULL, init_server },
-    [TVM_PACKET_CALL_FUNC] = { "CallFunc", NULL, NULL, call_func },
-    [TVM_PACKET_COPY_FROM_REMOTE] = { "CopyFromRemote", NULL, NULL, NULL },
-    [TVM_PACKET_COPY_TO_REMOTE] = { "CopyToRemote", NULL, NULL, NULL },
-    [TVM_PACKET_GET_GLOBAL_FUNC] = { "GetGlobalFunc", "s", get_global_func, NULL },
-    [TVM_PACKET_FREE_HANDLE] = { "FreeHandle", "hi", free_handle, NULL },
-    [TVM_PACKET_DEV_SET_DEVICE] = { "DevSetDevice", "d", set_device, NULL },
-    [TVM_PACKET_DEV_GET_ATTR] = { "DevGetAttr", "di", get_attr, NULL },
-    [TVM_PACKET_DEV_ALLOC_DATA] = { "DevAllocData", "diiy", alloc_data, NULL },
-    [TVM_PACKET_DEV_FREE_DATA] = { "DevFreeData", "dh", free_data, NULL },
-    [TVM_PACKET_DEV_STREAM_SYNC] = { "DevStreamSync", "dh", use_stream, NULL },
-    [TVM_PACKET_COPY_AMONG_REMOTE] = { "CopyAmongRemote", "tth", copy_among, NULL },
-    [TVM_PACKET_DEV_ALLOC_DATA_WITH_SCOPE] = { "DevAllocDataWithScope", "tS", alloc_data_with_scope,
-                                               NULL },
-    [TVM_PACKET_DEV_CREATE_STREAM] = { "DevCreateStream", "d", no_stream, NULL },
-    [TVM_PACKET_DEV_FREE_STREAM] = { "DevFreeStream", "dh", use_stream, NULL },
-    [TVM_PACKET_DEV_SET_STREAM] = { "DevSetStream", "dh", use_stream, NULL },
-    [TVM_PACKET_DEV_GET_CURRENT_STREAM] = { "DevGetCurrentStream", "d", no_stream, NULL },
+    [TVM_PACKET_INIT_SERVER] = { .name = "InitServer" },
+    [TVM_PACKET_CALL_FUNC] = { .name = "CallFunc" },
+    [TVM_PACKET_COPY_FROM_REMOTE] = { .name = "CopyFromRemote" },
+    [TVM_PACKET_COPY_TO_REMOTE] = { .name = "CopyToRemote" },
+    [TVM_PACKET_GET_GLOBAL_FUNC] = { "GetGlobalFunc", "s", get_global_func },
+    [TVM_PACKET_FREE_HANDLE] = { "FreeHandle", "hi", free_handle },
+    [TVM_PACKET_DEV_SET_DEVICE] = { "DevSetDevice", "d", set_device },
+    [TVM_PACKET_DEV_GET_ATTR] = { "DevGetAttr", "di", get_attr },
+    [TVM_PACKET_DEV_ALLOC_DATA] = { "DevAllocData", "diiy", alloc_data },
+    [TVM_PACKET_DEV_FREE_DATA] = { "DevFreeData", "dh", free_data },
+    [TVM_PACKET_DEV_STREAM_SYNC] = { "DevStreamSync", "dh", use_stream },
+    [TVM_PACKET_COPY_AMONG_REMOTE] = { "CopyAmongRemote", "tth", copy_among },
+    [TVM_PACKET_DEV_ALLOC_DATA_WITH_SCOPE] = { "DevAllocDataWithScope", "tS",
+                                               alloc_data_with_scope },
+    [TVM_PACKET_DEV_CREATE_STREAM] = { "DevCreateStream", "d", no_stream },
+    [TVM_PACKET_DEV_FREE_STREAM] = { "DevFreeStream", "dh", use_stream },
+    [TVM_PACKET_DEV_SET_STREAM] = { "DevSetStream", "dh", use_stream },
+    [TVM_PACKET_DEV_GET_CURRENT_STREAM] = { "DevGetCurrentStream", "d", no_stream },
 };
 
 const char *request_name(uint32_t code)
@@ -355,9 +351,10 @@ int request_serve(struct session *session, uint32_t code, struct tvm_reader *bod
     if (rc != 0)
         return rc;
     const struct request *request = &requests[code];
-    if (request->serve_body != NULL)
-        return request->serve_body(session, body, answer, error);
-    rc = serve_call(session, request, body, answer, error);
+    if (code == TVM_PACKET_CALL_FUNC)
+        return call_func(session, body, answer, error); /* its errors name the function */
+    rc = code == TVM_PACKET_INIT_SERVER ? init_server(session, body, answer, error)
+                                        : serve_call(session, request, body, answer, error);
     if (rc != 0)
         vta_error_prefix(error, "%s", request->name);
     return rc;

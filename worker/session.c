@@ -113,13 +113,10 @@ static int serve_request(struct session *session, uint32_t code, struct tvm_read
 
 /* ---- Packets ------------------------------------------------------------------------------- */
 
-static uint64_t peek_number(const struct session *session, size_t at, unsigned nbytes)
+/* What has arrived of the packet that is at hand. */
+static const uint8_t *packet_at(const struct session *session, size_t at)
 {
-    const uint8_t *bytes = session->inbound.bytes + session->inbound.begin + at;
-    uint64_t value = 0;
-    for (unsigned i = 0; i < nbytes; i++)
-        value |= (uint64_t)bytes[i] << (8 * i);
-    return value;
+    return session->inbound.bytes + session->inbound.begin + at;
 }
 
 /* How long a packet that is received whole may be: a call of the upload function carries a file.
@@ -135,7 +132,8 @@ static int packet_limit(struct session *session, uint64_t nbytes, uint32_t code,
     int rc = inbound_need(&session->inbound, TVM_HEADER_BYTES + 8, error);
     if (rc != 0)
         return rc;
-    function = objects_function(&session->objects, peek_number(session, TVM_HEADER_BYTES, 8), NULL);
+    function = objects_function(&session->objects,
+                                tvm_get_u64(packet_at(session, TVM_HEADER_BYTES)), NULL);
     if (function != NULL && builtin_is_upload(function) &&
         *limit < options->max_upload_bytes + UPLOAD_EXTRA_BYTES)
         *limit = options->max_upload_bytes + UPLOAD_EXTRA_BYTES;
@@ -186,7 +184,7 @@ static int serve_packet(struct session *session, struct vta_error *error)
     int rc = inbound_need(inbound, 8, error);
     if (rc != 0)
         return rc == VTA_ECLOSED && inbound_empty(inbound) ? 1 : rc;
-    uint64_t nbytes = peek_number(session, 0, 8);
+    uint64_t nbytes = tvm_get_u64(packet_at(session, 0));
     if (nbytes == 0) {
         inbound_take(inbound, 8);
         return 0;
@@ -205,7 +203,7 @@ static int serve_packet(struct session *session, struct vta_error *error)
     rc = inbound_need(inbound, TVM_HEADER_BYTES, error);
     if (rc != 0)
         return rc;
-    uint32_t code = (uint32_t)peek_number(session, 8, 4);
+    uint32_t code = tvm_get_u32(packet_at(session, 8));
     if (code == TVM_PACKET_SHUTDOWN)
         return 1;
     if (code == TVM_PACKET_COPY_TO_REMOTE) {
