@@ -26,9 +26,10 @@ static const char time_calls[] =
     "clock_gettime clock_gettime64 clock_getres clock_nanosleep clock_nanosleep_time64 nanosleep "
     "gettimeofday time times";
 
-/* On descriptors that it has: its sockets and its files. None of these makes a socket. */
+/* On descriptors that it has: its sockets and its files. None of these makes a socket, or passes a
+ * descriptor on: those on their way count for the user whom all workers share. */
 static const char descriptor_calls[] =
-    "read write readv writev pread64 pwrite64 preadv pwritev recvfrom sendto recvmsg sendmsg recv "
+    "read write readv writev pread64 pwrite64 preadv pwritev recvfrom sendto recvmsg recv "
     "send shutdown close close_range dup select pselect6 poll ppoll lseek _llseek fstat fstat64 "
     "ftruncate fsync sendfile copy_file_range";
 

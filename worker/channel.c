@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,8 +53,9 @@ int channel_send(int channel, const struct channel_head *head, const void *paylo
         memcpy(CMSG_DATA(passed), &fd, sizeof fd);
     }
     ssize_t n;
-    do
-        n = sendmsg(channel, &message, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+    do /* a worker has no sendmsg, which could pass descriptors on */
+        n = wait && fd < 0 ? writev(channel, message.msg_iov, (int)message.msg_iovlen)
+                           : sendmsg(channel, &message, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
     while (n < 0 && errno == EINTR);
     return n < 0 ? -1 : 0;
 }

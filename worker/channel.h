@@ -82,7 +82,7 @@ uint64_t channel_since(const struct channel_page *page, bool *busy);
 uint64_t channel_now(void);
 
 /* Sends one message, with a descriptor unless fd is negative. Never waits where wait is false.
- * 0, or -1 with errno. */
+ * 0, or -1 with errno. Where it waits and passes no descriptor, SIGPIPE is the caller's affair. */
 int channel_send(int channel, const struct channel_head *head, const void *payload, size_t nbytes,
                  int fd, bool wait);
 

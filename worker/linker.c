@@ -1,11 +1,12 @@
-/* linker.c: the linker process: private copies of the objects, a library from the cache or from the
- * system's linker, and its words where it fails.
+/* linker.c: the linker process: files of its own of the objects, a library from the cache or from
+ * the system's linker, and its words where it fails.
  *
  * The process itself has the daemon's user, because the cache is the daemon's; it reads nothing of
- * the objects but their bytes. The system's linker, which does read them, runs in a box.
+ * the objects but their headers. The system's linker, which does read them, runs in a box.
  */
 #include "linking.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -48,6 +49,18 @@ static void send_reason(const struct vta_error *error)
     channel_send(SOCKET, &head, error->message, strlen(error->message), -1, true);
 }
 
+/* Reads what the worker still says until it has read the reason: a socket that is closed with
+ * something unread takes its last words with it. */
+static void hear_out(void)
+{
+    struct channel_head head;
+    size_t nbytes;
+    int file;
+    while (channel_receive(SOCKET, &head, bytes, &nbytes, &file, true))
+        if (file >= 0)
+            close(file);
+}
+
 static void send_library(int file, uint64_t nbytes)
 {
     const struct channel_head head = { .type = LINK_RESULT, .id = nbytes };
@@ -84,55 +97,92 @@ static int begin_digest(struct vta_error *error)
     return 0;
 }
 
-/* Copies what a descriptor leads to, if it is a file; what comes after the copy is made from it. */
-static int copy_object(int from, const char *name, uint64_t *left, struct vta_error *error)
+/* A linker takes what is no object file for a script, and what a script names it reads. */
+static int check_object(const uint8_t *start, size_t nbytes, struct vta_error *error)
 {
-    struct stat st;
-    if (fstat(from, &st) != 0 || !S_ISREG(st.st_mode))
-        return vta_error_set(error, VTA_EINVAL, "linking: an object is not a file");
-    if ((uint64_t)st.st_size > *left)
-        return vta_error_limit(error, VTA_ELIMIT, (int64_t)linker.file_bytes, (int64_t)st.st_size,
-                               "linking: the objects have more than %llu bytes together",
-                               (unsigned long long)linker.file_bytes);
-    int to = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (to < 0 || fchmod(to, 0644) != 0)
-        return vta_error_set(error, VTA_EIO, "linking: %s: %s", name, strerror(errno));
-    uint64_t nbytes = (uint64_t)st.st_size, at = 0;
-    add_to_digest(&nbytes, sizeof nbytes);
-    while (at < nbytes) {
-        size_t chunk = nbytes - at < sizeof bytes ? (size_t)(nbytes - at) : sizeof bytes;
-        ssize_t n = pread(from, bytes, chunk, (off_t)at);
-        if (n <= 0 || write(to, bytes, (size_t)n) != n)
-            break;
-        add_to_digest(bytes, (size_t)n);
-        at += (uint64_t)n;
+    Elf64_Ehdr header;
+    if (nbytes >= sizeof header) {
+        memcpy(&header, start, sizeof header);
+        if (memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_type == ET_REL)
+            return 0;
     }
-    *left -= at;
-    close(to);
-    return at == nbytes ? 0 : vta_error_set(error, VTA_EIO, "linking: copying an object failed");
+    return vta_error_set(error, VTA_EFORMAT, "linking: object %u is not an object file",
+                         (unsigned)linker.count);
+}
+
+static int receive(enum link_message type, struct channel_head *head, size_t *nbytes,
+                   struct vta_error *error)
+{
+    int file;
+    if (!channel_receive(SOCKET, head, bytes, nbytes, &file, true))
+        return vta_error_set(error, VTA_ECLOSED, "linking: the worker is gone");
+    if (file >= 0)
+        close(file);
+    if (head->type != type || file >= 0)
+        return vta_error_set(error, VTA_EINVAL, "linking: not what a worker says");
+    return 0;
+}
+
+/* Writes the bytes that come to a file. */
+static int receive_bytes(int to, uint64_t left, struct vta_error *error)
+{
+    for (bool first = true; left > 0; first = false) {
+        struct channel_head head;
+        size_t n;
+        int rc = receive(LINK_BYTES, &head, &n, error);
+        if (rc == 0 && (n == 0 || n > left))
+            rc = vta_error_set(error, VTA_EINVAL, "linking: not what a worker says");
+        if (rc == 0 && first)
+            rc = check_object(bytes, n, error);
+        if (rc != 0)
+            return rc;
+        if (write(to, bytes, n) != (ssize_t)n)
+            return vta_error_set(error, VTA_EIO, "linking: writing an object: %s", strerror(errno));
+        add_to_digest(bytes, n);
+        left -= n;
+    }
+    return 0;
+}
+
+static int receive_object(const char *name, uint64_t nbytes, struct vta_error *error)
+{
+    if (nbytes == 0)
+        return check_object(bytes, 0, error);
+    int to = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int rc = to < 0 || fchmod(to, 0644) != 0
+                 ? vta_error_set(error, VTA_EIO, "linking: %s: %s", name, strerror(errno))
+                 : 0;
+    add_to_digest(&nbytes, sizeof nbytes);
+    if (rc == 0)
+        rc = receive_bytes(to, nbytes, error);
+    if (to >= 0)
+        close(to);
+    return rc;
 }
 
 static int receive_objects(struct vta_error *error)
 {
     uint64_t left = linker.file_bytes;
-    int rc = 0;
+    struct channel_head head;
+    size_t nbytes;
     do {
-        struct channel_head head;
-        size_t nbytes;
-        int file;
-        if (!channel_receive(SOCKET, &head, bytes, &nbytes, &file, true))
-            return vta_error_set(error, VTA_ECLOSED, "linking: the worker is gone");
-        if (head.type != LINK_OBJECT || file < 0 || head.number < 1 ||
-            head.number > CHANNEL_OBJECTS_MAX)
-            return vta_error_set(error, VTA_EINVAL, "linking: not what a worker says");
+        int rc = receive(LINK_OBJECT, &head, &nbytes, error);
+        if (rc == 0 && (head.number < 1 || head.number > CHANNEL_OBJECTS_MAX))
+            rc = vta_error_set(error, VTA_EINVAL, "linking: not what a worker says");
+        if (rc == 0 && head.id > left)
+            rc = vta_error_limit(error, VTA_ELIMIT, (int64_t)linker.file_bytes, (int64_t)head.id,
+                                 "linking: the objects have more than %llu bytes together",
+                                 (unsigned long long)linker.file_bytes);
+        if (rc != 0)
+            return rc;
+        left -= head.id;
         uint32_t index = linker.count++;
         snprintf(linker.names[index], sizeof linker.names[index], "%u.o", (unsigned)index);
-        rc = copy_object(file, linker.names[index], &left, error);
-        close(file);
-        if (rc == 0 && linker.count == (uint32_t)head.number)
-            return 0;
-    } while (rc == 0 && linker.count < CHANNEL_OBJECTS_MAX);
-    return rc != 0 ? rc : vta_error_set(error, VTA_EINVAL, "linking: not what a worker says");
+        rc = receive_object(linker.names[index], head.id, error);
+        if (rc != 0)
+            return rc;
+    } while (linker.count < (uint32_t)head.number);
+    return 0;
 }
 
 /* ---- The system's linker -------------------------------------------------------------------- */
@@ -272,7 +322,9 @@ int linker_main(char *const *arguments)
     linker.cache = cache[0] != '\0' && linker.cache_bytes > 0
                        ? open(cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
                        : -1;
-    if (serve(&error) != 0)
+    if (serve(&error) != 0) {
         send_reason(&error);
+        hear_out();
+    }
     return 0;
 }

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -31,17 +33,39 @@ static int receive_linker(uint64_t id, char *text, int *linker, struct vta_error
     return *linker >= 0 ? 0 : fail_with(error, &head, text, nbytes);
 }
 
-static int send_object(int linker, const char *path, uint32_t count, struct vta_error *error)
+/* One message. A linker that has given up says why in its result: *gone. */
+static int say(int linker, const struct channel_head *head, const char *bytes, size_t nbytes,
+               bool *gone, struct vta_error *error)
 {
-    const struct channel_head head = { .type = LINK_OBJECT, .number = (int32_t)count };
+    if (*gone || channel_send(linker, head, bytes, nbytes, -1, true) == 0)
+        return 0;
+    *gone = errno == EPIPE || errno == ECONNRESET;
+    return *gone ? 0 : vta_error_set(error, VTA_EIO, "linking: %s", strerror(errno));
+}
+
+static int send_object(int linker, const char *path, uint32_t count, char *bytes,
+                       struct vta_error *error)
+{
+    struct channel_head head = { .type = LINK_OBJECT, .number = (int32_t)count };
+    struct stat st = { 0 };
+    bool gone = false;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    int rc = fd < 0 ? vta_error_set(error, VTA_EIO, "%s: %s", path, strerror(errno)) : 0;
-    /* A linker that has given up says why in its result. */
-    if (rc == 0 && channel_send(linker, &head, NULL, 0, fd, true) != 0 && errno != EPIPE &&
-        errno != ECONNRESET)
-        rc = vta_error_set(error, VTA_EIO, "linking: %s", strerror(errno));
-    if (fd >= 0)
-        close(fd);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        if (fd >= 0)
+            close(fd);
+        return vta_error_set(error, VTA_EIO, "%s: %s", path, strerror(errno));
+    }
+    head.id = (uint64_t)st.st_size;
+    int rc = say(linker, &head, NULL, 0, &gone, error);
+    for (uint64_t left = head.id; left > 0 && rc == 0 && !gone;) {
+        ssize_t n = read(fd, bytes, left < LINK_PIECE ? (size_t)left : LINK_PIECE);
+        head = (struct channel_head){ .type = LINK_BYTES };
+        rc = n > 0 ? say(linker, &head, bytes, (size_t)n, &gone, error)
+                   : vta_error_set(error, VTA_EIO, "%s: %s", path,
+                                   n < 0 ? strerror(errno) : "it has become shorter");
+        left -= n > 0 ? (uint64_t)n : 0;
+    }
+    close(fd);
     return rc;
 }
 
@@ -88,7 +112,7 @@ int link_objects(const char *const *objects, uint32_t count, const char *output,
         return vta_error_set(error, VTA_EIO, "linking: %s", strerror(errno));
     int rc = receive_linker(id, bytes, &linker, error);
     for (uint32_t i = 0; i < count && rc == 0; i++)
-        rc = send_object(linker, objects[i], count, error);
+        rc = send_object(linker, objects[i], count, bytes, error);
     if (rc != 0)
         goto done;
     if (!channel_receive(linker, &head, bytes, &nbytes, &library, true)) {

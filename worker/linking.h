@@ -1,19 +1,23 @@
 /* linking.h: how object files become a shared library, without the worker running a program: it
  * asks the daemon, which starts a linker process (linker.c) and gives the worker a socket to it.
  *
- *     worker → linker   OBJECT for each file (its descriptor; number: how many there are)
+ *     worker → linker   OBJECT for each file (number: how many there are; id: its bytes), then
+ *                       BYTES: all of it, in pieces
  *     linker → worker   RESULT (number 0: a descriptor, id: bytes of the library; else the reason)
  *
- * The messages are channel.h's. The linker process copies what it is given before it looks at it,
- * and believes no name.
+ * The messages are channel.h's. The linker process believes no name, and gives nothing to a linker
+ * that is not an object file: a linker obeys a script, which could have it read what it may.
  */
 #ifndef VTA_WORKER_LINKING_H
 #define VTA_WORKER_LINKING_H
 
 #include <vta/error.h>
 
+#define LINK_PIECE (32u << 10) /* bytes of an object in one message, at most */
+
 enum link_message {
     LINK_OBJECT = 100,
+    LINK_BYTES,
     LINK_RESULT
 };
 

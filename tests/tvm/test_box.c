@@ -94,6 +94,7 @@ Test(box, forbids_system_calls_that_reach_beyond_the_session)
         { "seccomp", SYS_seccomp, 0, 0, 0, EPERM },
         { "landlock", SYS_landlock_restrict_self, 0, 0, 0, EPERM },
         { "memfd_create", SYS_memfd_create, 0, 0, 0, EPERM },
+        { "passing descriptors on", SYS_sendmsg, 0, 0, 0, EPERM },
         { "inotify", SYS_inotify_init1, 0, 0, 0, EPERM },
         { "ioctl", SYS_ioctl, 0, 0x5412, 0, EPERM },
         { "raising limits", SYS_prlimit64, 0, RLIMIT_AS, 4096, EPERM },
