@@ -1,5 +1,5 @@
-/* imitation.c: machine code that does what TVM's does, and what it should not: a module of kernels
- * that call every backend function, run on the board, fail, and misbehave.
+/* imitation.c: machine code that does what TVM's does: a module of kernels that call every backend
+ * function, run on the board, and fail. Kernels that attack the process are in tests/tvm/misbehave.
  *
  * Compiled to imitation.o and imitation.so, and never linked into a test: what it calls it finds as
  * TVM's modules do, some through variables that the loader sets, some by dynamic linking.
@@ -33,22 +33,10 @@
  *   copy_outside(a)       copies past the end of a buffer
  *   debug(flags)          sets the runtime's debug flags
  *   shut_down()           shuts VTA's runtime down
- *   spin(), spin_board(a) never return
- *   crash(), abort_now(), exit_now(), overflow_stack()   end the process
- *   eat_memory()          takes and touches memory until there is none; MiB
- *   open_file(path), create_file(path), make_socket(), fork_now(), kill_process(pid),
- *   trace(), execute(path), many_threads()   a result ≥ 0 where it was allowed, else −errno
+ *   spin_board()          runs on the board until it is stopped
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "worker/abi_calls.h"
 
@@ -599,141 +587,4 @@ KERNEL(fail_silently)
 {
     UNUSED();
     return -1;
-}
-
-KERNEL(spin)
-{
-    UNUSED();
-    for (volatile int64_t i = 0;; i++) {
-    }
-    return 0;
-}
-
-KERNEL(crash)
-{
-    UNUSED();
-    volatile int *volatile nowhere = (volatile int *)16;
-    *nowhere = 1;
-    return 0;
-}
-
-KERNEL(abort_now)
-{
-    UNUSED();
-    abort();
-}
-
-KERNEL(exit_now)
-{
-    UNUSED();
-    _exit(3);
-}
-
-static int64_t deeper(volatile char *above)
-{
-    volatile char frame[4096];
-    frame[0] = above[0];
-    if (frame[0] == 0)
-        return 0;
-    return deeper(frame) + frame[0];
-}
-
-KERNEL(overflow_stack)
-{
-    volatile char top = 1;
-    UNUSED();
-    RETURN_INT(deeper(&top));
-}
-
-KERNEL(eat_memory)
-{
-    int64_t taken = 0;
-    UNUSED();
-    for (;; taken++) {
-        char *more = malloc(1 << 20);
-        if (more == NULL)
-            break;
-        for (int i = 0; i < 1 << 20; i += 4096)
-            more[i] = 1;
-    }
-    RETURN_INT(taken);
-}
-
-/* ---- What a box forbids -------------------------------------------------------------------- */
-
-KERNEL(open_file)
-{
-    UNUSED();
-    const int fd = open(args[0].s, O_RDONLY);
-    RETURN_INT(fd >= 0 ? fd : -errno);
-}
-
-KERNEL(create_file)
-{
-    UNUSED();
-    const int fd = open(args[0].s, O_WRONLY | O_CREAT, 0600);
-    if (fd >= 0)
-        close(fd);
-    RETURN_INT(fd >= 0 ? fd : -errno);
-}
-
-KERNEL(make_socket)
-{
-    UNUSED();
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    RETURN_INT(fd >= 0 ? fd : -errno);
-}
-
-KERNEL(fork_now)
-{
-    UNUSED();
-    const pid_t child = fork();
-    if (child == 0)
-        _exit(0);
-    RETURN_INT(child >= 0 ? 0 : -errno);
-}
-
-KERNEL(kill_process)
-{
-    UNUSED();
-    RETURN_INT(kill((pid_t)args[0].i, 0) == 0 ? 0 : -errno);
-}
-
-KERNEL(trace)
-{
-    UNUSED();
-    RETURN_INT(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : -errno);
-}
-
-KERNEL(execute)
-{
-    char *arguments[] = { (char *)args[0].s, NULL };
-    UNUSED();
-    execv(args[0].s, arguments);
-    RETURN_INT(-errno);
-}
-
-static void *wait_for_ever(void *data)
-{
-    for (;;)
-        pause();
-    return data;
-}
-
-KERNEL(many_threads)
-{
-    int64_t made = 0;
-    int rc = 0;
-    UNUSED();
-    for (; made < 100000; made++) {
-        pthread_t thread;
-        pthread_attr_t small;
-        pthread_attr_init(&small);
-        pthread_attr_setstacksize(&small, 65536);
-        rc = pthread_create(&thread, &small, wait_for_ever, NULL);
-        pthread_attr_destroy(&small);
-        if (rc != 0)
-            break;
-    }
-    RETURN_INT(rc == 0 ? made : -rc);
 }

@@ -10,8 +10,8 @@ struct kit {
     struct worker worker;
     struct vta_error error;
     char scratch[64];
-    uint32_t links;  /* that were asked for */
-    char *log; /* lines that were logged, with newlines; kit_close frees it */
+    uint32_t links; /* that were asked for */
+    char *log;      /* lines that were logged, with newlines; kit_close frees it */
     size_t log_used, log_room;
 };
 

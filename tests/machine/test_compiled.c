@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "expected.h"
 #include "kit.h"
 
 static struct kit kit;
@@ -35,31 +36,17 @@ static struct module *compiled(const char *name)
 
 static void fill(const struct kit_tensor *tensor, uint64_t nbytes, uint32_t seed)
 {
-    int8_t *bytes = tensor->tensor.data;
-    for (uint64_t i = 0; i < nbytes; i++) {
-        seed = seed * 1664525 + 1013904223;
-        bytes[i] = (int8_t)(seed >> 24);
-    }
-}
-
-static int32_t clip(int32_t value)
-{
-    return value < 0 ? 0 : value > 127 ? 127 : value;
+    expected_fill(tensor->tensor.data, nbytes, seed);
 }
 
 /* ---- Dense --------------------------------------------------------------------------------- */
 
-/* (1, in/16, 1, 16) · (out/16, in/16, 16, 16) */
 static void expect_dense(const int8_t *data, const int8_t *weight, const int8_t *result, int in,
                          int out)
 {
-    for (int o = 0; o < out; o++) {
-        int32_t sum = 0;
-        for (int i = 0; i < in; i++)
-            sum += data[i] * weight[((o / 16 * (in / 16) + i / 16) * 16 + o % 16) * 16 + i % 16];
-        cr_assert_eq(result[o], clip(sum >> 8), "column %d is %d, not %d", o, result[o],
-                     clip(sum >> 8));
-    }
+    for (int o = 0; o < out; o++)
+        cr_assert_eq(result[o], expected_dense(data, weight, in, o), "column %d is %d, not %d", o,
+                     result[o], expected_dense(data, weight, in, o));
 }
 
 static void call_dense(const char *name, const char *entry, int in, int out, int calls,
@@ -208,24 +195,6 @@ Test(compiled, records_the_very_streams_that_libvta_recorded)
 
 /* ---- Convolution --------------------------------------------------------------------------- */
 
-/* data (1, 4, 14, 14, 1, 16), weight (4, 4, 3, 3, 16, 16), bias (1, 4, 1, 1, 1, 16) */
-static int32_t convolved(const int8_t *data, const int8_t *weight, const int32_t *bias, int o,
-                         int y, int x)
-{
-    int32_t sum = 0;
-    for (int c = 0; c < 64; c++)
-        for (int ky = 0; ky < 3; ky++)
-            for (int kx = 0; kx < 3; kx++) {
-                const int iy = y + ky - 1, ix = x + kx - 1;
-                if (iy < 0 || iy >= 14 || ix < 0 || ix >= 14)
-                    continue;
-                sum += data[((c / 16 * 14 + iy) * 14 + ix) * 16 + c % 16] *
-                       weight[((((o / 16 * 4 + c / 16) * 3 + ky) * 3 + kx) * 16 + o % 16) * 16 +
-                              c % 16];
-            }
-    return clip((sum >> 8) + bias[o]);
-}
-
 Test(compiled, convolves_with_padding_and_bias)
 {
     struct module *module = compiled("conv3x3_pad.o");
@@ -249,9 +218,10 @@ Test(compiled, convolves_with_padding_and_bias)
         for (int o = 0; o < 64; o++)
             for (int y = 0; y < 14; y++)
                 for (int x = 0; x < 14; x++)
-                    cr_assert_eq(out[((o / 16 * 14 + y) * 14 + x) * 16 + o % 16],
-                                 convolved(data.tensor.data, weight.tensor.data, biases, o, y, x),
-                                 "channel %d row %d column %d", o, y, x);
+                    cr_assert_eq(
+                        out[((o / 16 * 14 + y) * 14 + x) * 16 + o % 16],
+                        expected_convolution(data.tensor.data, weight.tensor.data, biases, o, y, x),
+                        "channel %d row %d column %d", o, y, x);
     }
     function_release(function);
     module_release(module);
