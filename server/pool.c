@@ -11,6 +11,7 @@
 #include "worker/link_cache.h"
 
 #define STARTING_MAX  4 /* at once; more would not be sooner ready */
+#define REFILL_MS     10
 #define RETRY_MS      100
 #define RETRY_MAX_MS  10000
 #define PROCESSES_MAX 4096                /* and threads of all workers; a bomb's end */
@@ -97,7 +98,7 @@ static void fail_all(struct pool *pool, const struct vta_error *error)
     }
 }
 
-static void on_retry(uv_timer_t *timer);
+static void on_timer(uv_timer_t *timer);
 
 /* A worker could not be started, or ended before it was ready. */
 static void start_failed(struct pool *pool, const struct vta_error *error)
@@ -105,7 +106,7 @@ static void start_failed(struct pool *pool, const struct vta_error *error)
     uint64_t pause = pool->failed < 8 ? (uint64_t)RETRY_MS << pool->failed : RETRY_MAX_MS;
     pool->failed++;
     log_error("a TVM worker could not be started: %s", error->message);
-    uv_timer_start(&pool->retry, on_retry, pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS, 0);
+    uv_timer_start(&pool->retry, on_timer, pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS, 0);
     fail_all(pool, error);
 }
 
@@ -147,9 +148,21 @@ static void refill(struct pool *pool)
     }
 }
 
-static void on_retry(uv_timer_t *timer)
+static void on_timer(uv_timer_t *timer)
 {
     refill(timer->data);
+}
+
+/* A process that starts takes processors from the session that has just begun: where nobody waits
+ * for it, it may come a little later. */
+static void refill_soon(struct pool *pool)
+{
+    if (!pool->open)
+        return;
+    if (pool->waiting > 0)
+        refill(pool);
+    else if (!uv_is_active((uv_handle_t *)&pool->refill))
+        uv_timer_start(&pool->refill, on_timer, REFILL_MS, 0);
 }
 
 /* ---- Who gets one --------------------------------------------------------------------------- */
@@ -170,7 +183,7 @@ static void deal(struct pool *pool)
         pool_cancel(pool, request);
         request->ready(request, worker);
     }
-    refill(pool);
+    refill_soon(pool);
 }
 
 int pool_request(struct pool *pool, struct pool_request *request, struct vta_error *error)
@@ -322,7 +335,8 @@ void pool_open(struct pool *pool, struct server *server)
     pool->server = server;
     pool->scratch.lock = -1;
     uv_timer_init(&server->loop, &pool->retry);
-    pool->retry.data = pool;
+    uv_timer_init(&server->loop, &pool->refill);
+    pool->retry.data = pool->refill.data = pool;
     pool->open = true;
     find_program(pool);
     if (children_open(&pool->children, &server->loop, &error) != 0)
@@ -371,6 +385,7 @@ void pool_close(struct pool *pool)
         return;
     pool->open = false;
     uv_close((uv_handle_t *)&pool->retry, NULL);
+    uv_close((uv_handle_t *)&pool->refill, NULL);
     children_close(&pool->children);
 }
 

@@ -28,7 +28,8 @@ struct pool {
     struct server *server;
     struct children children;
     struct scratch scratch;
-    uv_timer_t retry;
+    uv_timer_t retry;  /* active: after a start that failed */
+    uv_timer_t refill; /* a little after a session has begun */
     struct worker_process *workers;
     struct link_process *links;
     struct pool_request *first, *last; /* who waits, oldest first */
