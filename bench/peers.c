@@ -19,7 +19,7 @@
 
 static void fail(const char *what)
 {
-    fprintf(stderr, "bench_rpc: %s: %s\n", what, strerror(errno));
+    fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, strerror(errno));
     exit(1);
 }
 

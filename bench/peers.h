@@ -1,4 +1,4 @@
-/* peers.h: the other processes that bench_rpc talks to: a vtad of its own, and a raw peer that does
+/* peers.h: the other processes that benchmarks talk to: a vtad of its own, and a raw peer that does
  * on a loopback socket only what no server can leave out.
  *
  * Whatever fails here ends the benchmark with a message.
