@@ -13,8 +13,9 @@ void abi_forget_error(void);
 /* Whether one was set since. TVMGetLastError has it. */
 bool abi_has_error(void);
 
-/* Whether a tensor is one that TVMArrayAlloc made and nobody has freed. */
-bool abi_owns_array(const struct tvm_tensor *tensor);
+/* Takes a tensor over from machine code, which has returned it. False where TVMArrayAlloc did not
+ * make it, it was freed, or taken over before. */
+bool abi_take_array(const struct tvm_tensor *tensor);
 
 /* Frees the text or bytes that the calling thread's last call returned, for when it ends. */
 void abi_forget_returned(void);

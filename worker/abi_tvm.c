@@ -61,6 +61,35 @@ static int no_session(void)
     return -1;
 }
 
+/* ---- Who has a tensor ---------------------------------------------------------------------- */
+
+struct array {
+    struct tvm_tensor tensor; /* first: what machine code sees */
+    struct worker *worker;
+    uint64_t nbytes;
+    bool taken; /* by who called machine code */
+    struct array *next;
+    int64_t shape[];
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct array *first;
+} arrays = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* Hands a tensor from machine code to its caller, or back. False where it is not there to hand. */
+static bool move_array(const struct tvm_tensor *tensor, bool taken)
+{
+    pthread_mutex_lock(&arrays.lock);
+    struct array *array = arrays.first;
+    while (array != NULL && (&array->tensor != tensor || array->taken == taken))
+        array = array->next;
+    if (array != NULL)
+        array->taken = taken;
+    pthread_mutex_unlock(&arrays.lock);
+    return array != NULL;
+}
+
 /* ---- Functions ----------------------------------------------------------------------------- */
 
 /* Text and bytes that a call returned, until the thread's next call. */
@@ -83,6 +112,8 @@ static int hand_out(struct result *result, union tvm_value *value, int *code,
         return vta_error_set(error, VTA_EUNSUPPORTED,
                              "machine code cannot take a module or function as a result");
     }
+    if (result->code == TVM_NDARRAY)
+        move_array(result->value.p, false);
     *code = result->code;
     *value = result->value;
     if (result->code == TVM_STRING || result->code == TVM_BYTES) {
@@ -185,19 +216,6 @@ int TVMBackendParallelBarrier(int task, struct tvm_parallel_env *env)
 }
 
 /* ---- Tensors ------------------------------------------------------------------------------- */
-
-struct array {
-    struct tvm_tensor tensor; /* first: what machine code sees */
-    struct worker *worker;
-    uint64_t nbytes;
-    struct array *next;
-    int64_t shape[];
-};
-
-static struct {
-    pthread_mutex_t lock;
-    struct array *first;
-} arrays = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static int array_nbytes(const int64_t *shape, int ndim, int bits, int lanes, uint64_t *nbytes,
                         struct vta_error *error)
@@ -313,14 +331,9 @@ int TVMArrayFree(struct tvm_tensor *tensor)
     return 0;
 }
 
-bool abi_owns_array(const struct tvm_tensor *tensor)
+bool abi_take_array(const struct tvm_tensor *tensor)
 {
-    pthread_mutex_lock(&arrays.lock);
-    const struct array *array = arrays.first;
-    while (array != NULL && &array->tensor != tensor)
-        array = array->next;
-    pthread_mutex_unlock(&arrays.lock);
-    return array != NULL;
+    return move_array(tensor, true);
 }
 
 /* ---- The end ------------------------------------------------------------------------------- */

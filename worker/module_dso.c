@@ -87,9 +87,11 @@ static int take_result(const union tvm_value *value, int code, struct result *re
         return copy_bytes(result, code, bytes->data, bytes->size, error);
     }
     case TVM_NDARRAY:
-        if (!abi_owns_array(value->p))
-            return vta_error_set(error, VTA_EINVAL,
-                                 "its result is a tensor that TVMArrayAlloc did not make");
+        if (!abi_take_array(value->p))
+            return vta_error_set(
+                error, VTA_EINVAL,
+                "its result is a tensor that is not its own to give: TVMArrayAlloc "
+                "did not make it, or it was returned before");
         *result = (struct result){ .code = code, .value = *value };
         return 0;
     default:

@@ -23,6 +23,7 @@
  *   parallel_leave()      one task returns while the others wait for it at a barrier
  *   run_once()            how often a function ran that was asked to run once, in all calls
  *   array(n)              an int8 tensor 0, 1, …, n − 1
+ *   same_array()          the same tensor at every call
  *   text(), bytes(), real(), foreign_array(), opaque()   results of these kinds
  *   constructed()         what a constructor has set
  *   last_error()          0 where setting and getting it agree
@@ -506,6 +507,18 @@ KERNEL(array)
         return -1;
     for (int64_t i = 0; i < args[0].i; i++)
         ((int8_t *)tensor->data)[i] = (int8_t)i;
+    result->p = tensor;
+    *result_code = TVM_NDARRAY;
+    return 0;
+}
+
+KERNEL(same_array)
+{
+    static struct tvm_tensor *tensor;
+    int64_t shape = 4;
+    UNUSED();
+    if (tensor == NULL && TVMArrayAlloc(&shape, 1, TVM_DTYPE_INT, 8, 1, TVM_CPU, 0, &tensor) != 0)
+        return -1;
     result->p = tensor;
     *result_code = TVM_NDARRAY;
     return 0;

@@ -247,7 +247,15 @@ Test(module, refuses_results_that_are_nobodys)
 {
     cr_expect_eq(kit_fails(&kit, module, "foreign_array", 0), VTA_EINVAL);
     cr_expect_str_eq(kit.error.message,
-                     "foreign_array: its result is a tensor that TVMArrayAlloc did not make");
+                     "foreign_array: its result is a tensor that is not its own to give: "
+                     "TVMArrayAlloc did not make it, or it was returned before");
+    struct function *same_array = kit_function(module, "same_array");
+    struct result first, second;
+    cr_assert_eq(kit_call(&kit, same_array, NULL, 0, &first), 0, "%s", kit.error.message);
+    cr_expect_eq(kit_call(&kit, same_array, NULL, 0, &second), VTA_EINVAL);
+    result_clear(&first);
+    cr_expect_eq(kit_call(&kit, same_array, NULL, 0, &second), VTA_EINVAL);
+    function_release(same_array);
     cr_expect_eq(kit_fails(&kit, module, "opaque", 0), VTA_EUNSUPPORTED);
     cr_expect_eq(kit_fails(&kit, module, "array", -1), VTA_EINVAL);
     cr_expect(strncmp(kit.error.message, "array: TVMArrayAlloc: extent 0 is -1", 36) == 0, "%s",
