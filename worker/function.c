@@ -66,6 +66,9 @@ int function_call(struct function *function, union tvm_value *args, const int32_
         return rc;
     /* The kernel's own words, if any, are about what follows from this. */
     rc = vta_runtime_take_error(worker->runtime, error);
+    if (rc == VTA_EDEADLINE)
+        vta_error_set(error, rc, "stopped: a run passed the deadline of %u ms",
+                      worker->options.run_deadline_ms);
     vta_error_prefix(error, "%s", function->name);
     result_clear(result);
     return rc;

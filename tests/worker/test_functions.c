@@ -507,7 +507,7 @@ Test(functions, are_stopped_at_the_deadline)
     client_open(&client, &kit);
     board_tensors();
     call(&client, &reply, kernel("spin"), "tt", &numbers, &results);
-    expect_exception(&reply, "deadline");
+    expect_exception(&reply, "spin: stopped: a run passed the deadline of 50 ms");
     doubles();
     end();
 }
