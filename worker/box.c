@@ -67,17 +67,20 @@ static int limit_all(const struct box_options *options, struct vta_error *error)
     return rc;
 }
 
-/* Capabilities that a service manager may have given to an ordinary user. */
+/* Capabilities that a service manager may have given to an ordinary user. Where there are none, the
+ * call that drops them may be forbidden. */
 static int drop_capabilities(struct vta_error *error)
 {
     struct {
         uint32_t version;
         int pid;
     } header = { .version = 0x20080522 };
-    struct {
+    struct sets {
         uint32_t effective, permitted, inheritable;
-    } none[2] = { { 0 } };
+    } had[2], none[2] = { { 0 } };
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* EINVAL where there are none */
+    if (syscall(SYS_capget, &header, had) == 0 && memcmp(had, none, sizeof none) == 0)
+        return 0;
     if (syscall(SYS_capset, &header, none) != 0)
         return vta_error_set(error, VTA_EIO, "box: capabilities: %s", strerror(errno));
     return 0;
