@@ -106,8 +106,9 @@ static int load(scmp_filter_ctx filter, int rc, struct vta_error *error)
     seccomp_release(filter);
     if (rc == 0)
         return 0;
-    return vta_error_set(error, rc == -EINVAL || rc == -ENOSYS ? VTA_EUNSUPPORTED : VTA_EIO,
-                         "box: seccomp: %s", strerror(-rc));
+    return vta_error_set(
+        error, rc == -EINVAL || rc == -ENOSYS || rc == -EOPNOTSUPP ? VTA_EUNSUPPORTED : VTA_EIO,
+        "box: seccomp: %s", strerror(-rc));
 }
 
 int box_filter_worker(struct vta_error *error)

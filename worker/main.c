@@ -99,11 +99,12 @@ static int load_once(struct worker *worker, const char *path, struct module **mo
                              "%s: a session loads one module on this server, whose kernel has no "
                              "Landlock",
                              path);
+    struct vta_error why = { .insn = -1 };
     int rc = module_dso_loader.load(worker, path, module, error);
-    process.opening_forbidden = true;
-    if (rc == 0)
-        rc = box_forbid_opening(error);
-    return rc;
+    int forbidden = box_forbid_opening(rc == 0 ? error : &why);
+    process.opening_forbidden = forbidden != VTA_EUNSUPPORTED;
+    /* Without filters at all, the configuration takes such a box. */
+    return rc != 0 || forbidden == VTA_EUNSUPPORTED ? rc : forbidden;
 }
 
 static int link_before_load(struct worker *worker, const char *path, char **bytes, size_t *nbytes,
