@@ -46,6 +46,12 @@ bool vtac_numbers(const struct vtac_command *command, const char *option, const 
 int vtac_program(struct vta_program **program, const struct vta_kernel *kernel,
                  const struct vta_hw *hw, bool verified, struct vta_error *error);
 
+struct vta_timing_profile;
+
+/* Writes the timeline of a verified program to each file that is not NULL (vtac_draw.c). */
+int vtac_draw(const struct vta_program *program, const struct vta_timing_profile *profile,
+              const char *trace, const char *svg, struct vta_error *error);
+
 /* What matmul and schedule take alike (vtac_operator.c). */
 struct vtac_operator {
     struct vta_hw hw;

@@ -12,13 +12,15 @@
 #include "core/timing.h"
 #include "core/timing_profile.h"
 
-static const struct option options[] = { { "profile", required_argument, NULL, 'p' },
-                                         { "json", no_argument, NULL, 'j' },
-                                         { "help", no_argument, NULL, 'h' },
-                                         { NULL, 0, NULL, 0 } };
+static const struct option options[] = {
+    { "profile", required_argument, NULL, 'p' }, { "trace", required_argument, NULL, 't' },
+    { "svg", required_argument, NULL, 's' },     { "json", no_argument, NULL, 'j' },
+    { "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 }
+};
 
 struct request {
     const char *profile, *file, *function; /* NULL where not given */
+    const char *trace, *svg;               /* files to write; NULL: none */
     bool json;
 };
 
@@ -204,6 +206,12 @@ static int read_request(const struct vtac_command *command, int argc, char **arg
         case 'p':
             request->profile = optarg;
             break;
+        case 't':
+            request->trace = optarg;
+            break;
+        case 's':
+            request->svg = optarg;
+            break;
         case 'j':
             request->json = true;
             break;
@@ -232,14 +240,16 @@ static int find_profile(struct vta_timing_profile *profile, const struct request
     return rc;
 }
 
-static int predict(struct vta_timing *timing, const struct vta_kernel *kernel,
-                   const struct vta_hw *hw, const struct vta_timing_profile *profile,
-                   struct vta_error *error)
+static int predict(struct vta_timing *timing, const struct request *request,
+                   const struct vta_kernel *kernel, const struct vta_hw *hw,
+                   const struct vta_timing_profile *profile, struct vta_error *error)
 {
     struct vta_program *program = NULL;
     int rc = vtac_program(&program, kernel, hw, true, error);
     if (rc == 0)
         rc = vta_timing_replay(timing, program, profile, NULL, NULL, error);
+    if (rc == 0)
+        rc = vtac_draw(program, profile, request->trace, request->svg, error);
     if (rc != 0)
         vta_error_prefix(error, "%s", kernel->name);
     vta_program_free(program);
@@ -271,7 +281,7 @@ static int time_functions(const struct request *request, const struct vta_module
         struct vta_timing timing;
         if (request->function != NULL && strcmp(request->function, kernel->name) != 0)
             continue;
-        rc = predict(&timing, kernel, &image->hw, profile, error);
+        rc = predict(&timing, request, kernel, &image->hw, profile, error);
         if (rc == 0 && list != NULL) {
             cJSON_AddItemToArray(list, json_timing(kernel->name, &timing));
         } else if (rc == 0) {
@@ -283,6 +293,19 @@ static int time_functions(const struct request *request, const struct vta_module
     return rc == 0 && timed == 0 && request->function != NULL
                ? no_function(error, image, request->function)
                : rc;
+}
+
+/* A file shows one function. */
+static int check_drawing(const struct request *request, const struct vta_module_image *image,
+                         struct vta_error *error)
+{
+    if ((request->trace == NULL && request->svg == NULL) || request->function != NULL ||
+        image->kernel_count == 1)
+        return 0;
+    return vta_error_set(error, VTA_EINVAL,
+                         "%s shows one function, the module has %u: name one, as '%s'",
+                         request->trace != NULL ? "--trace" : "--svg", image->kernel_count,
+                         image->kernel_count != 0 ? image->kernels[0].name : "FUNCTION");
 }
 
 static int run_time(const struct vtac_command *command, int argc, char **argv)
@@ -298,7 +321,9 @@ static int run_time(const struct vtac_command *command, int argc, char **argv)
     if (vta_module_open(&image, request.file, &error) != 0)
         return vtac_failed(command, &error);
     cJSON *root = request.json ? cJSON_CreateObject() : NULL;
-    int rc = find_profile(&profile, &request, &image.hw, &error);
+    int rc = check_drawing(&request, &image, &error);
+    if (rc == 0)
+        rc = find_profile(&profile, &request, &image.hw, &error);
     if (rc == 0 && root != NULL) {
         cJSON_AddStringToObject(root, "file", request.file);
         cJSON_AddStringToObject(root, "profile", profile.name);
@@ -319,7 +344,7 @@ static int run_time(const struct vtac_command *command, int argc, char **argv)
 
 const struct vtac_command vtac_time = {
     "time", "predict how long a board takes, and say why",
-    "[--profile NAME] [--json] FILE [FUNCTION]\n"
+    "[--profile NAME] [--trace FILE] [--svg FILE] [--json] FILE [FUNCTION]\n"
     "\n"
     "Predicts how long a board takes for each function of a module file, or for one: the call "
     "with\n"
@@ -329,6 +354,8 @@ const struct vtac_command vtac_time = {
     "  --profile NAME    the board: a timing profile's name, or a .json file (default: the "
     "measured\n"
     "                    one for the module's hardware)\n"
+    "  --trace FILE      also write what the units do when, for Perfetto or chrome://tracing\n"
+    "  --svg FILE        also draw it, with the units' times and a roofline\n"
     "  --json            print one JSON object\n"
     "  --help            this text\n",
     run_time

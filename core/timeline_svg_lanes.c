@@ -98,10 +98,12 @@ static void put_insn(const struct lanes *lanes, uint32_t index)
             x, y, width < 0.5 ? 0.5 : width, LANE, svg_kind_colour(kind), width > 8 ? 0.6 : 0,
             index);
     vta_timeline_name(insn, name);
-    if (width >= 6.3 * (double)strlen(name) + 4) {
-        svg_text(lanes->file, x + width / 2, y + 17, dark_text ? "s" : "b", "middle", "%s", name);
-        svg_text(lanes->file, x + width / 2, y + 31, dark_text ? "s" : "b", "middle", "%u", index);
-    }
+    const bool named = width >= 6.6 * (double)strlen(name) + 8;
+    const char *class = dark_text ? "s" : "b";
+    if (named)
+        svg_text(lanes->file, x + width / 2, y + 17, class, "middle", "%s", name);
+    if (named || width >= 24)
+        svg_text(lanes->file, x + width / 2, y + (named ? 31 : 24), class, "middle", "%u", index);
 }
 
 /* From the lane of the unit that pushed to that of the one that popped. */

@@ -243,6 +243,19 @@ Test(vtac, prints_hazards_as_json)
     cJSON_Delete(json);
 }
 
+Test(vtac, draws_one_function_and_leaves_no_broken_file)
+{
+    write_racing_module();
+    cr_assert_eq(vtac("time --trace a.json racing.vta"), 1);
+    expect("--trace shows one function, the module has 3: name one, as 'racing'");
+    cr_assert_eq(vtac("time --trace a.json --svg a.svg racing.vta ordered"), 0, "%s", output);
+    cr_assert_eq(access("a.json", R_OK) + access("a.svg", R_OK), 0);
+    cr_assert_eq(vtac("time --svg no/such/folder racing.vta ordered"), 1);
+    expect("no/such/folder: No such file or directory");
+    cr_assert_eq(vtac("time --svg /dev/full racing.vta ordered"), 1);
+    expect("/dev/full: ");
+}
+
 Test(vtac, prints_every_step_of_a_schedule_or_one)
 {
     cr_assert_eq(vtac("schedule " TUTORIAL), 0);
