@@ -12,6 +12,21 @@
 
 extern char **environ;
 
+/* What a child sees of the environment: nothing that a client's code should not read. */
+static const char *const passed_on[] = { "PATH=",         "LD_LIBRARY_PATH=", "VTA_KERNELS=",
+                                         "ASAN_OPTIONS=", "UBSAN_OPTIONS=",   "TSAN_OPTIONS=" };
+#define PASSED_ON (sizeof passed_on / sizeof passed_on[0])
+
+static void make_environment(char *environment[PASSED_ON + 1])
+{
+    size_t count = 0;
+    for (char **each = environ; *each != NULL; each++)
+        for (size_t i = 0; i < PASSED_ON; i++)
+            if (strncmp(*each, passed_on[i], strlen(passed_on[i])) == 0 && count < PASSED_ON)
+                environment[count++] = *each;
+    environment[count] = NULL;
+}
+
 static void forget(struct child *child)
 {
     if (child->previous != NULL)
@@ -96,14 +111,16 @@ int child_spawn(struct children *children, struct child *child, char *const *arg
 {
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t files;
+    char *environment[PASSED_ON + 1];
     pid_t pid;
+    make_environment(environment);
     posix_spawnattr_init(&attributes);
     posix_spawn_file_actions_init(&files);
     int rc = prepare(&attributes, &files, input);
     if (rc == 0 && !ERRORS_ARE_HEARD)
         rc = posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     if (rc == 0)
-        rc = posix_spawn(&pid, arguments[0], &files, &attributes, arguments, environ);
+        rc = posix_spawn(&pid, arguments[0], &files, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     if (rc != 0)

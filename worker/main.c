@@ -139,6 +139,16 @@ static int receive_start(struct vta_error *error)
     return 0;
 }
 
+/* Where the machine runs out of memory, it is a worker that goes, not the daemon. */
+static void be_the_first_to_go(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    ssize_t written = fd >= 0 ? write(fd, "500", 3) : 0;
+    (void)written; /* where it may not, it goes when its turn comes */
+    if (fd >= 0)
+        close(fd);
+}
+
 /* What the C library, a thread's end and compiled modules would otherwise look for when no file is
  * to be seen any more. */
 static void load_early(void)
@@ -213,6 +223,7 @@ static int prepare(struct vta_error *error)
         rc = vta_kernels_force(process.start.kernels, error);
     if (rc == 0) {
         load_early();
+        be_the_first_to_go();
         rc = lock_in(&ready, &moved, error);
     }
     if (rc == 0)

@@ -218,7 +218,14 @@ KERNEL(read_path)
     return give(result, result_code, got);
 }
 
-/* How many bytes of 0…255 descriptors are open. */
+/* Whether there is an environment variable of this name. */
+KERNEL(see_variable)
+{
+    UNUSED;
+    return give(result, result_code, getenv(args[0].s) != NULL);
+}
+
+/* How many of the descriptors 0…255 are open. */
 KERNEL(count_descriptors)
 {
     UNUSED;
