@@ -16,6 +16,7 @@ int files_write(struct worker *worker, const char *name, const void *bytes, size
 /* A whole file; *bytes is the caller's to free, never NULL on success. */
 int files_read(struct worker *worker, const char *name, char **bytes, size_t *nbytes,
                struct vta_error *error);
+/* VTA_ENOTFOUND where there is no such file. */
 int files_remove(struct worker *worker, const char *name, struct vta_error *error);
 /* The absolute path of a name, whether there is such a file or not; the caller frees it. */
 int files_path(struct worker *worker, const char *name, char **path, struct vta_error *error);

@@ -213,6 +213,30 @@ Test(files, travel_through_a_session)
     free(bytes);
 }
 
+/* As tuners do after every measurement. */
+Test(files, that_are_not_there_are_removed_in_silence)
+{
+    static const char *const names[] = { "/tmp/tmpq4/tmp_func_1.tar",
+                                         "/tmp/tmpq4/tmp_func_1.so",
+                                         "",
+                                         "tmp_func_1.so",
+                                         "nowhere/tmp_func_1.so",
+                                         "a/b" };
+    struct client client;
+    struct reply reply;
+    client_open(&client, &kit);
+    cr_assert_eq(put("a", "x"), 0);
+    uint64_t remove = function_of(&client, "tvm.rpc.server.remove");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        call(&client, &reply, remove, "s", names[i]);
+        expect_null(&reply);
+    }
+    call(&client, &reply, remove, "s", "../a");
+    expect_exception(&reply, "file name '../a' is refused");
+    holds("a", "x");
+    client_close(&client);
+}
+
 Test(files, are_uploaded_in_packets_longer_than_others)
 {
     struct worker_options options;
