@@ -92,7 +92,8 @@ static bool move_array(const struct tvm_tensor *tensor, bool taken)
 
 /* ---- Functions ----------------------------------------------------------------------------- */
 
-/* Text and bytes that a call returned, until the thread's next call. */
+/* Text and bytes that a call returned, until the thread's next call that returns some: the caller
+ * may hand them to other calls before. */
 static _Thread_local struct {
     char *bytes; /* owned */
     struct tvm_bytes view;
@@ -117,6 +118,7 @@ static int hand_out(struct result *result, union tvm_value *value, int *code,
     *code = result->code;
     *value = result->value;
     if (result->code == TVM_STRING || result->code == TVM_BYTES) {
+        abi_forget_returned();
         returned.bytes = result->bytes;
         returned.view = (struct tvm_bytes){ .data = result->bytes, .size = result->nbytes };
         value->p = result->code == TVM_STRING ? (void *)result->bytes : (void *)&returned.view;
@@ -134,7 +136,6 @@ int TVMFuncCall(void *handle, union tvm_value *args, int *codes, int count, unio
         TVMAPISetLastError("TVMFuncCall: there is no function");
         return -1;
     }
-    abi_forget_returned();
     int rc = function->ops->call(function, args, codes, count, &result, &error);
     if (rc == 0)
         rc = hand_out(&result, value, code, &error);

@@ -11,6 +11,9 @@
  *   add_one(x)            x + 1
  *   call_own(x)           add_one(x), found by name
  *   call_named(name, x)   a function of any name, called with an int; its result
+ *   echo(text)            the same text
+ *   pass_on()             gives echo what text returned, and what echo returned, with another call
+ *                         between; 1 where it comes back
  *   find(name)            0, or −1 with the backend's words
  *   same_again(name)      1 where looking twice finds the same
  *   workspaces(n)         n workspaces that grow, written and freed; bytes that were not aligned
@@ -289,6 +292,31 @@ KERNEL(call_named)
     if (TVMBackendGetFuncFromEnv(__tvm_module_ctx, args[0].s, &function) != 0)
         return -1;
     return TVMFuncCall(function, args + 1, codes + 1, count - 1, result, result_code);
+}
+
+KERNEL(echo)
+{
+    (void)count, (void)resource;
+    *result = args[0];
+    *result_code = codes[0];
+    return 0;
+}
+
+KERNEL(pass_on)
+{
+    static const char *const names[] = { "text", "echo", "add_one", "echo" };
+    union tvm_value given = { .s = "" }, value;
+    int given_code = TVM_STRING, code;
+    void *function;
+    UNUSED();
+    for (int i = 0; i < 4; i++) {
+        if (TVMBackendGetFuncFromEnv(__tvm_module_ctx, names[i], &function) != 0 ||
+            TVMFuncCall(function, &given, &given_code, 1, &value, &code) != 0)
+            return -1;
+        if (code == TVM_STRING)
+            given = value;
+    }
+    RETURN_INT(strcmp(given.s, "words") == 0);
 }
 
 KERNEL(find)

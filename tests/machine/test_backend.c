@@ -93,6 +93,11 @@ Test(backend, finds_and_calls_its_own_functions_and_the_servers)
     }
 }
 
+Test(backend, lets_a_call_have_what_another_returned)
+{
+    cr_expect_eq(kit_int(&kit, module, "pass_on", 0), 1);
+}
+
 Test(backend, keeps_what_it_found_for_the_module)
 {
     struct result result;
