@@ -84,9 +84,10 @@ static int prepare(posix_spawnattr_t *attributes, posix_spawn_file_actions_t *fi
     sigfillset(&all);
     posix_spawnattr_setsigmask(attributes, &none);
     posix_spawnattr_setsigdefault(attributes, &all);
-    posix_spawnattr_setpgroup(attributes, 0);
-    posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                             POSIX_SPAWN_SETPGROUP);
+    /* The scheduler divides time among sessions (sched(7), autogroup): a thousand threads in one
+     * get what a single one in another gets. */
+    posix_spawnattr_setflags(attributes,
+                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
     int rc = posix_spawn_file_actions_adddup2(files, input, STDIN_FILENO);
     if (rc == 0)
         rc = posix_spawn_file_actions_addopen(files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);

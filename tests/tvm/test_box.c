@@ -131,6 +131,13 @@ Test(box, leaves_threads_time_and_memory)
     cr_assert_eq(number_of(client_call(&client, kernel("nap"), "i", UINT64_C(1))), 1);
 }
 
+/* To which the scheduler gives no more than to another, whatever it starts. */
+Test(box, is_a_session_of_its_own)
+{
+    int64_t pid = number_of(client_call(&client, kernel("system_call"), "i", (uint64_t)SYS_getpid));
+    cr_assert_eq(getsid((pid_t)pid), pid);
+}
+
 Test(box, is_another_user_without_privileges_where_the_daemon_is_root)
 {
     int64_t user = number_of(client_call(&client, kernel("user"), ""));
