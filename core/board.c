@@ -350,6 +350,13 @@ int vta_board_run_decoded(struct vta_board *board, const struct vta_decoded *dec
 
 /* ---- State --------------------------------------------------------------------------------- */
 
+void vta_board_set_hazards(struct vta_board *board, enum vta_hazard_policy policy,
+                           bool strict_board)
+{
+    board->watch.options.policy = policy;
+    board->watch.options.strict_board = strict_board;
+}
+
 struct vta_tokens vta_board_tokens(const struct vta_board *board)
 {
     return board->tokens;

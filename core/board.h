@@ -92,6 +92,10 @@ int vta_board_run_decoded(struct vta_board *board, const struct vta_decoded *dec
                           struct vta_control *control, struct vta_run_result *result,
                           struct vta_error *error);
 
+/* What is done from now on about hazards of streams. */
+void vta_board_set_hazards(struct vta_board *board, enum vta_hazard_policy policy,
+                           bool strict_board);
+
 /* Token counts that the next program starts with. */
 struct vta_tokens vta_board_tokens(const struct vta_board *board);
 void vta_board_set_tokens(struct vta_board *board, struct vta_tokens tokens);

@@ -2,6 +2,7 @@
 #include "hazard_find.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Comparisons of two instructions before counting gives up; only a program full of races gets
  * there. */
@@ -25,6 +26,18 @@ const char *vta_hazard_text(enum vta_hazard_kind kind)
 #undef TEXT
     };
     return texts[kind];
+}
+
+bool vta_hazard_policy_parse(enum vta_hazard_policy *policy, const char *text)
+{
+    static const char *const words[VTA_HAZARD_POLICIES] = { "off", "warn", "fail" };
+    for (int i = 0; i < VTA_HAZARD_POLICIES; i++) {
+        if (strcmp(text, words[i]) != 0)
+            continue;
+        *policy = (enum vta_hazard_policy)i;
+        return true;
+    }
+    return false;
 }
 
 void vta_hazards_free(struct vta_hazards *hazards)
@@ -108,6 +121,7 @@ int vta_hazards_find(struct vta_hazards **result, const struct vta_program *prog
     if (finder.hazards == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory for a list of hazards");
     finder.hazards->complete = true;
+    finder.hazards->strict_board = options->strict_board;
     int rc = vta_ordering_make(&finder.ordering, program, error);
     if (rc == 0)
         rc = vta_marks_init(&finder.hazards->needs, &program->hw, error);

@@ -50,8 +50,12 @@ static inline bool vta_hazard_is_warning(enum vta_hazard_kind kind)
 enum vta_hazard_policy {
     VTA_HAZARDS_OFF,  /* nobody looks */
     VTA_HAZARDS_WARN, /* told, and the program runs */
-    VTA_HAZARDS_FAIL  /* refused with VTA_EHAZARD */
+    VTA_HAZARDS_FAIL, /* refused with VTA_EHAZARD */
+    VTA_HAZARD_POLICIES
 };
+
+/* "off", "warn", "fail". False where the text is none of them. */
+bool vta_hazard_policy_parse(enum vta_hazard_policy *policy, const char *text);
 
 #define VTA_HAZARD_NO_INSN UINT32_MAX
 #define VTA_HAZARD_DRAM    VTA_MEM_COUNT /* in place of a memory */
@@ -71,6 +75,7 @@ struct vta_hazards {
     struct vta_hazard *items;
     uint64_t found[VTA_HAZARD_KINDS]; /* of each kind, listed or not */
     bool complete;                    /* every race is counted; else there may be more */
+    bool strict_board;                /* differences were looked for */
     struct vta_marks needs;           /* SRAM entries that the program reads and has not written */
     struct vta_marks writes;          /* SRAM entries that it writes */
 };

@@ -166,7 +166,7 @@ static int keep(struct vta_stream_cache *cache, struct vta_program *program,
     return 0;
 }
 
-static const struct vta_program *find(struct vta_stream_cache *cache, const struct wanted *wanted)
+static struct vta_program *find(struct vta_stream_cache *cache, const struct wanted *wanted)
 {
     cache->clock++;
     for (uint32_t i = 0; i < cache->entry_count; i++) {
@@ -181,14 +181,25 @@ static const struct vta_program *find(struct vta_stream_cache *cache, const stru
     return NULL;
 }
 
+/* A program that was kept while nobody looked for hazards, or not for these. It is then as new. */
+static int look_again(struct vta_stream_cache *cache, struct vta_program *program,
+                      struct vta_error *error)
+{
+    if (!cache->looks ||
+        (program->hazards != NULL && program->hazards->strict_board == cache->hazards.strict_board))
+        return 0;
+    cache->made = true;
+    return vta_program_find_hazards(program, &cache->hazards, error);
+}
+
 static int get(struct vta_stream_cache *cache, const struct wanted *wanted,
                const struct vta_program **result, struct vta_error *error)
 {
-    struct vta_program *program = NULL;
-    *result = find(cache, wanted);
-    cache->made = *result == NULL;
-    if (!cache->made)
-        return 0;
+    struct vta_program *program = find(cache, wanted);
+    cache->made = program == NULL;
+    *result = program;
+    if (program != NULL)
+        return look_again(cache, program, error);
     int rc =
         wanted->decoded != NULL
             ? vta_program_from_decoded(&program, wanted->hw, wanted->decoded, error)

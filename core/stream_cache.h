@@ -22,7 +22,7 @@ void vta_stream_cache_free(struct vta_stream_cache *cache); /* NULL is allowed *
 void vta_stream_cache_look_for(struct vta_stream_cache *cache,
                                const struct vta_hazard_options *hazards);
 
-/* Whether the latest program was made, rather than found. */
+/* Whether the latest program was made (or looked at for the first time), rather than found. */
 bool vta_stream_cache_made(const struct vta_stream_cache *cache);
 
 /* The verified program of a stream: a kept one, or decoded and verified now. It belongs to the

@@ -17,6 +17,7 @@ const struct vta_hazard_options *vta_watch_looks_for(const struct vta_watch *wat
             return NULL;
         break;
     case VTA_HAZARDS_FAIL:
+    case VTA_HAZARD_POLICIES:
         break;
     }
     return watch->options.strict_board ? &strict : &plain;
@@ -96,7 +97,7 @@ static void make_ready(struct vta_watch *watch, const struct vta_program *progra
 int vta_watch_before(struct vta_watch *watch, const struct vta_program *program, bool first,
                      struct vta_error *error)
 {
-    if (program->hazards == NULL)
+    if (program->hazards == NULL || watch->options.policy == VTA_HAZARDS_OFF)
         return 0;
     make_ready(watch, program);
     if (watch->options.report != NULL)

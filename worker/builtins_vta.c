@@ -110,6 +110,28 @@ static int profiler_debug_mode(struct function *function, union tvm_value *args,
     return rc;
 }
 
+/* What is done about races and the like: "off", "warn" or "fail"; with 1, also about what a board
+ * lacks. */
+static int set_hazards(struct function *function, union tvm_value *args, const int32_t *codes,
+                       int count, struct result *result, struct vta_error *error)
+{
+    enum vta_hazard_policy policy;
+    int64_t strict_board = 0;
+    (void)result;
+    int rc = arguments_count(function, count, 1, 2, error);
+    if (rc == 0)
+        rc = arguments_code(function, codes, 0, TVM_STRING, error);
+    if (rc == 0 && count == 2)
+        rc = arguments_int(function, args, codes, 1, 0, 1, &strict_board, error);
+    if (rc != 0)
+        return rc;
+    if (!vta_hazard_policy_parse(&policy, args[0].s))
+        return vta_error_set(error, VTA_EINVAL, "%s: expected off, warn or fail, got '%.64s'",
+                             function->name, args[0].s);
+    vta_board_set_hazards(function->worker->board, policy, strict_board != 0);
+    return 0;
+}
+
 /* ---- The device ---------------------------------------------------------------------------- */
 
 /* On a board this hands out an object of the C++ runtime. That it is found says that the device
@@ -143,6 +165,7 @@ const struct builtin builtins_vta[] = {
     { "vta.simulator.profiler_clear", { profiler_clear, NULL } },
     { "vta.simulator.profiler_status", { profiler_status, NULL } },
     { "vta.simulator.profiler_debug_mode", { profiler_debug_mode, NULL } },
+    { "vtad.hazards", { set_hazards, NULL } },
     { "device_api.ext_dev", { device_api, NULL } },
     { "__tvm_set_device", { set_device, NULL } },
     { NULL, { NULL, NULL } },

@@ -498,6 +498,29 @@ Test(functions, that_may_race_on_a_board_fail_where_the_policy_says_so)
     end();
 }
 
+Test(functions, that_may_race_on_a_board_fail_where_the_client_says_so, .init = begin, .fini = end)
+{
+    uint64_t hazards = function_of(&client, "vtad.hazards");
+    board_tensors();
+    call(&client, &reply, hazards, "s", "off");
+    expect_null(&reply);
+    call(&client, &reply, kernel("racing"), "tt", &numbers, &results);
+    expect_null(&reply);
+    cr_assert_eq(strstr(kit.log, "race"), NULL, "%s", kit.log);
+    call(&client, &reply, hazards, "s", "fail");
+    expect_null(&reply);
+    call(&client, &reply, kernel("racing"), "tt", &numbers, &results);
+    expect_exception(&reply, "refused: race: OUT 0: insn ");
+    doubles();
+    call(&client, &reply, hazards, "si", "warn", (int64_t)1);
+    expect_null(&reply);
+    call(&client, &reply, kernel("racing"), "tt", &numbers, &results);
+    expect_null(&reply);
+    cr_assert_not_null(strstr(kit.log, "race: OUT 0: insn "), "%s", kit.log);
+    call(&client, &reply, hazards, "s", "loud");
+    expect_exception(&reply, "expected off, warn or fail, got 'loud'");
+}
+
 Test(functions, are_stopped_at_the_deadline)
 {
     struct worker_options options;
