@@ -14,7 +14,7 @@
 #define REFILL_MS     10
 #define RETRY_MS      100
 #define RETRY_MAX_MS  10000
-#define PROCESSES_MAX 4096                /* and threads of all workers; a bomb's end */
+#define PROCESSES_MAX 8192                /* and threads of all workers; a bomb's end is at half */
 #define MORE_BYTES    (UINT64_C(2) << 30) /* of address space, for code, stacks and messages */
 #define PACKET_BYTES  (UINT64_C(1) << 20) /* of a packet besides the file that it uploads */
 

@@ -173,6 +173,11 @@ int box_enter(const struct box_options *options, struct box_report *report, stru
     return enter_filter(options, report, error);
 }
 
+int box_limit_threads(uint32_t processes, struct vta_error *error)
+{
+    return limit_one(RLIMIT_NPROC, processes, "threads", error);
+}
+
 int box_forbid_opening(struct vta_error *error)
 {
     return box_filter_opening(error);

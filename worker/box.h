@@ -37,6 +37,9 @@ struct box_report {
 int box_enter(const struct box_options *options, struct box_report *report,
               struct vta_error *error);
 
+/* For a process whose own threads are there: from now on, the user's processes and threads. */
+int box_limit_threads(uint32_t processes, struct vta_error *error);
+
 /* For a process without a view: from now on no file can be opened at all. */
 int box_forbid_opening(struct vta_error *error);
 

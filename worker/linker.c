@@ -28,7 +28,7 @@
 #define WORDS_MAX   900           /* of the linker, in an error's message */
 #define RULES       "vtad link 1" /* another one whenever the arguments below change */
 #define DESCRIPTORS 256
-#define PROCESSES   4096
+#define PROCESSES   8192 /* twice what all threads of clients' code may be */
 
 static struct linker {
     const char *program, *folder, *user;

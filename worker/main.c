@@ -228,6 +228,9 @@ static int prepare(struct vta_error *error)
     }
     if (rc == 0)
         rc = make_worker(moved ? "/" : process.start.scratch, error);
+    /* A client's code gets half, so that it keeps no other worker and no linker from starting. */
+    if (rc == 0)
+        rc = box_limit_threads(process.start.processes / 2, error);
     if (rc == 0)
         say(CHANNEL_READY, 0, &ready, sizeof ready);
     return rc;

@@ -239,3 +239,17 @@ Test(box, ends_with_its_folder_removed_however_deep_it_is)
     client_close(&client);
     daemon_wait_log(&daemon_, "ended: the client closed"); /* teardown sees that nothing is left */
 }
+
+/* More than are kept ready. */
+Test(box, keeps_no_other_session_from_starting_by_its_threads)
+{
+    struct client others[6];
+    number_of(client_call(&client, kernel("eat_threads"), "i", UINT64_C(100000)));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        client_open(&others[i], daemon_.port);
+        uint64_t add = client_kernel(&others[i], client_load(&others[i], MISBEHAVE_SO), "add");
+        cr_assert_eq(number_of(client_call(&others[i], add, "ii", UINT64_C(1), UINT64_C(2))), 3);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        client_close(&others[i]);
+}
