@@ -142,7 +142,8 @@ static int enter_view(const struct box_options *options, bool root, struct box_r
 static int enter_filter(const struct box_options *options, struct box_report *report,
                         struct vta_error *error)
 {
-    int rc = options->linker != NULL ? box_filter_linker(error) : box_filter_worker(error);
+    int rc = options->linker != NULL ? box_filter_linker(error)
+                                     : box_filter_worker(report->viewless, error);
     if (rc == 0)
         say(report, true, "seccomp");
     else if (rc == VTA_EUNSUPPORTED)

@@ -105,6 +105,8 @@ static int load(scmp_filter_ctx filter, int rc, struct vta_error *error)
 {
     if (rc == 0)
         rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    if (rc == 0) /* no_new_privs is set, and may not be again */
+        rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
     if (rc == 0)
         rc = seccomp_load(filter);
     seccomp_release(filter);
@@ -115,7 +117,7 @@ static int load(scmp_filter_ctx filter, int rc, struct vta_error *error)
         "box: seccomp: %s", strerror(-rc));
 }
 
-int box_filter_worker(struct vta_error *error)
+int box_filter_worker(bool more, struct vta_error *error)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (filter == NULL)
@@ -133,6 +135,8 @@ int box_filter_worker(struct vta_error *error)
         rc = add(filter, SCMP_ACT_ALLOW, file_calls);
     if (rc == 0)
         rc = add_some_uses(filter);
+    if (rc == 0 && more)
+        rc = add(filter, SCMP_ACT_ALLOW, "seccomp");
     return load(filter, rc, error);
 }
 

@@ -3,11 +3,15 @@
 #ifndef VTA_WORKER_BOX_FILTER_H
 #define VTA_WORKER_BOX_FILTER_H
 
+#include <stdbool.h>
+
 #include <vta/error.h>
 
 /* Each returns 0, VTA_EUNSUPPORTED where the kernel has no seccomp filters, or VTA_EIO. They need
  * no_new_privs, and hold for every thread. */
-int box_filter_worker(struct vta_error *error);  /* what is listed; everything else is EPERM */
+
+/* What is listed; everything else is EPERM. more: another filter may follow. */
+int box_filter_worker(bool more, struct vta_error *error);
 int box_filter_linker(struct vta_error *error);  /* everything but what is listed */
 int box_filter_opening(struct vta_error *error); /* no more files, on top of another */
 

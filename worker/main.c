@@ -31,7 +31,7 @@ static struct process {
     uint64_t session;
     int client;
     bool viewless; /* the box has no view: files can be opened until the first module is loaded */
-    bool opening_forbidden;
+    struct module_loader loader;
 } process = { .client = -1 };
 
 /* Of START, then of SESSION. */
@@ -90,30 +90,20 @@ static int client_write(void *context, struct iovec *pieces, int count)
 /* ---- Loading without a view ----------------------------------------------------------------- */
 
 /* Where the box has no view of the file system, nothing can be opened once a client's code is
- * there. */
-static int load_once(struct worker *worker, const char *path, struct module **module,
+ * there. A box without a filter, too, is one that the configuration takes. */
+static int load_last(struct worker *worker, const char *path, struct module **module,
                      struct vta_error *error)
 {
-    if (process.opening_forbidden)
-        return vta_error_set(error, VTA_EUNSUPPORTED,
-                             "%s: a session loads one module on this server, whose kernel has no "
-                             "Landlock",
-                             path);
     struct vta_error why = { .insn = -1 };
     int rc = module_dso_loader.load(worker, path, module, error);
-    int forbidden = box_forbid_opening(rc == 0 ? error : &why);
-    process.opening_forbidden = forbidden != VTA_EUNSUPPORTED;
-    /* Without filters at all, the configuration takes such a box. */
-    return rc != 0 || forbidden == VTA_EUNSUPPORTED ? rc : forbidden;
+    int forbidden = box_forbid_opening(&why);
+    if (forbidden == 0)
+        host_log(NULL, LOG_LEVEL_INFO,
+                 "a module was loaded; without Landlock nothing can be opened from now on");
+    else if (forbidden != VTA_EUNSUPPORTED)
+        end(forbidden, why.message);
+    return rc;
 }
-
-static int link_before_load(struct worker *worker, const char *path, char **bytes, size_t *nbytes,
-                            struct vta_error *error)
-{
-    return module_dso_loader.linked(worker, path, bytes, nbytes, error);
-}
-
-static const struct module_loader once_loader = { .load = load_once, .linked = link_before_load };
 
 /* ---- Before the box ------------------------------------------------------------------------- */
 
@@ -205,8 +195,10 @@ static int make_worker(const char *scratch, struct vta_error *error)
     options.max_handles = start->max_handles;
     options.max_evaluations = start->max_evaluations;
     options.threads = start->threads;
-    int rc = worker_open(&process.worker, &options, &host,
-                         process.viewless ? &once_loader : &module_dso_loader, scratch, error);
+    process.loader = module_dso_loader;
+    if (process.viewless)
+        process.loader.load = load_last;
+    int rc = worker_open(&process.worker, &options, &host, &process.loader, scratch, error);
     if (rc == 0 && strcmp(scratch, "/") == 0)
         process.worker.scratch[0] = '\0'; /* what "/NAME" begins with */
     return rc;
