@@ -18,10 +18,10 @@
 #include "pool.h"
 #include "server.h"
 
-#define START_MS           10000 /* for a process to be ready */
-#define LINES_PER_SECOND   1000
-#define MESSAGES_AT_ONCE   64          /* per return to the loop */
-#define CHANNEL_SOCK_BYTES (160 << 10) /* for the largest message */
+#define START_MS            10000 /* for a process to be ready */
+#define MESSAGES_PER_SECOND 1000
+#define MESSAGES_AT_ONCE    64          /* per return to the loop */
+#define CHANNEL_SOCK_BYTES  (160 << 10) /* for the largest message */
 
 static const struct config *config_of(const struct worker_process *worker)
 {
@@ -79,11 +79,12 @@ static void after_removal(uv_work_t *work, int status)
 
 void worker_process_kill(struct worker_process *worker, const char *format, ...)
 {
-    if (worker->reason[0] == '\0') {
+    if (worker->reason[0] == '\0' || worker->said) {
         va_list args;
         va_start(args, format);
         vsnprintf(worker->reason, sizeof worker->reason, format, args);
         va_end(args);
+        worker->said = false;
     }
     if (worker->state != WORKER_SERVING) /* that one counts until its end is seen */
         worker->state = WORKER_ENDING;
@@ -104,7 +105,8 @@ static void describe_status(char *text, size_t size, int status)
 static void log_session_end(const struct worker_process *worker, int status)
 {
     char how[96];
-    bool crashed = worker->reason[0] == '\0';
+    /* One that has said why it ends, ends by itself. */
+    bool crashed = worker->reason[0] == '\0' || (worker->said && status != 0);
     describe_status(how, sizeof how, status);
     log_line(crashed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
              "session %llu from %s ended: %s; %.3f s, TVM, worker %d%s",
@@ -209,7 +211,7 @@ static void on_timer(uv_timer_t *timer)
 
 void worker_process_reloaded(struct worker_process *worker)
 {
-    if (worker->state == WORKER_SERVING)
+    if (worker->state == WORKER_SERVING && !worker->muted) /* its timer is that of the pause then */
         watch_session(worker);
 }
 
@@ -228,7 +230,6 @@ static void on_log(struct worker_process *worker, int level, const void *text, s
 {
     char line[CHANNEL_LINE_MAX];
     channel_clean_line(line, text, nbytes);
-    worker->lines++;
     log_line(level < LOG_LEVEL_ERROR || level > LOG_LEVEL_DEBUG ? LOG_LEVEL_INFO
                                                                 : (enum log_level)level,
              "session %llu: %s", (unsigned long long)worker->id, line);
@@ -254,6 +255,7 @@ static void on_message(struct worker_process *worker, const struct channel_head 
 {
     if (fd >= 0)
         close(fd); /* a worker has none to give */
+    worker->messages++;
     switch (head->type) {
     case CHANNEL_READY:
         on_ready(worker, payload, nbytes);
@@ -268,6 +270,7 @@ static void on_message(struct worker_process *worker, const struct channel_head 
         if (worker->reason[0] == '\0') {
             channel_clean_line(worker->reason, payload, nbytes);
             worker->code = head->number;
+            worker->said = true;
         }
         break;
     default:
@@ -282,9 +285,9 @@ static bool may_say_more(struct worker_process *worker)
     uint64_t second = now_ms(worker) / 1000;
     if (worker->second != second) {
         worker->second = second;
-        worker->lines = 0;
+        worker->messages = 0;
     }
-    return worker->lines < LINES_PER_SECOND;
+    return worker->messages < MESSAGES_PER_SECOND;
 }
 
 /* Takes up to that many messages; false where there are no more, for now or at all. */

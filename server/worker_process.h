@@ -48,13 +48,14 @@ struct worker_process {
     uint64_t id, began_ms, timeout_ms;
     char peer[160];
     char reason[CHANNEL_LINE_MAX]; /* why it ends; "": nobody has said */
+    bool said;                     /* the worker, which may say what it likes */
     int code;                      /* that came with the worker's own reason */
     struct link_process *link;     /* that it waits for; NULL: none */
     uint64_t link_id;              /* the worker's own number for it */
 
-    /* Lines of the present second, of LINES_PER_SECOND. */
+    /* What it has said in the present second, of MESSAGES_PER_SECOND. */
     uint64_t second;
-    unsigned lines;
+    unsigned messages;
     bool muted;
 };
 

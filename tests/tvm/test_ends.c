@@ -70,6 +70,41 @@ Test(tvm_ends, a_call_past_its_deadline_is_killed)
     board_check(&daemon_);
 }
 
+/* Opens a session whose machine code says to the daemon that the session has ended well. */
+static void forge_last_words(void)
+{
+    client_open(&client, daemon_.port);
+    struct answer answer = client_call(&client, board_kernel(&client, "say"), "isi", UINT64_C(7),
+                                       "the client closed", UINT64_C(1));
+    expect_int(&answer, 1);
+}
+
+Test(tvm_ends, a_crash_is_logged_whatever_machine_code_has_said_before)
+{
+    board_start(&daemon_, NULL);
+    forge_last_words();
+    cr_assert_eq(client_call(&client, board_kernel(&client, "segfault"), "").packet, 0);
+    cr_assert_not_null(strstr(daemon_wait_log(&daemon_, "ended: "), "the worker process died"));
+}
+
+Test(tvm_ends, a_deadline_is_logged_whatever_machine_code_has_said_before)
+{
+    board_start(&daemon_, FLAGS("--tvm-call-deadline-ms", "300"));
+    forge_last_words();
+    cr_assert_eq(client_call(&client, board_kernel(&client, "loop_for_ever"), "").packet, 0);
+    cr_assert_not_null(strstr(daemon_wait_log(&daemon_, "ended: "), "the limit is 300"));
+}
+
+Test(tvm_ends, machine_code_that_says_too_much_to_the_daemon_has_to_wait)
+{
+    board_start(&daemon_, FLAGS("--tvm-call-deadline-ms", "1000"));
+    client_open(&client, daemon_.port);
+    struct answer answer = client_call(&client, board_kernel(&client, "say"), "isi", UINT64_C(7),
+                                       "word", UINT64_C(5000));
+    cr_assert_eq(answer.packet, 0, "5000 messages were taken within a second");
+    board_check(&daemon_);
+}
+
 Test(tvm_ends, a_session_that_only_waits_has_no_deadline)
 {
     const struct timespec pause = { .tv_nsec = 600000000 };
