@@ -22,6 +22,17 @@
 
 /* ---- Removing ------------------------------------------------------------------------------ */
 
+/* Where the modes of a folder forbid it, they are changed: it is ours, or we are root. */
+static int open_folder(int at, const char *name)
+{
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == EACCES && fchmodat(at, name, 0700, 0) == 0)
+        fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        fchmod(fd, 0700);
+    return fd;
+}
+
 /* By descriptors, so that a folder that turns into a link on the way leads nowhere. Folders too far
  * down are moved up to `top`, which is emptied again then. */
 static void empty(int folder, int top, int depth)
@@ -39,8 +50,7 @@ static void empty(int folder, int top, int depth)
             continue;
         if (unlinkat(dirfd(list), entry->d_name, 0) == 0 || (errno != EISDIR && errno != EPERM))
             continue;
-        int inner =
-            openat(dirfd(list), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int inner = open_folder(dirfd(list), entry->d_name);
         if (inner < 0)
             continue;
         if (depth < DEPTH_MAX) {
@@ -57,7 +67,7 @@ static void empty(int folder, int top, int depth)
 
 int scratch_remove(const char *path)
 {
-    int top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc = -1, reason = errno;
+    int top = open_folder(AT_FDCWD, path), rc = -1, reason = errno;
     for (int i = 0; i < ROUNDS_MAX && top >= 0 && rc != 0; i++) {
         int folder = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (folder >= 0)

@@ -197,6 +197,21 @@ Test(config, a_reload_applies_what_can_be_and_names_what_changed)
 
 /* ---- The table against its documentation --------------------------------------------------- */
 
+Test(config, checks_the_keys_of_tvm_sessions)
+{
+    char text[400] = "{\"tvm_key\": \"";
+    refuse("{\"tvm_key\": \"two words\"}", VTA_ECONFIG, "has a space in it");
+    memset(text + strlen(text), 'k', 257);
+    strcat(text, "\"}");
+    refuse(text, VTA_ECONFIG, "tvm_key: has 257 bytes, the limit is 256");
+    refuse("{\"tvm_key\": \"\", \"tvm_user\": \"\"}", VTA_ECONFIG, "tvm_user: a name of 1 to 32");
+    refuse("{\"tvm_user\": \"nobody\", \"tvm\": \"maybe\"}", VTA_ECONFIG, "not one of on, off");
+    refuse("{\"tvm_box\": \"open\"}", VTA_ECONFIG, "not one of require, warn");
+    refuse("{\"tvm_memory_bytes\": \"256MiB\"}", VTA_ECONFIG,
+           "tvm_memory_bytes: 268435456 is below dram_bytes, 536870912");
+    refuse("{\"max_tvm_sessions\": 0}", VTA_ECONFIG, "below the least value 1");
+}
+
 static char *read_source(const char *name)
 {
     char path[1024];
