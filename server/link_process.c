@@ -98,25 +98,37 @@ static void explain(const struct link_process *link, int status, struct vta_erro
                       WEXITSTATUS(status));
 }
 
+/* The worker has its library before the process that made it has ended, and may have asked for the
+ * next one. */
+static void request_wanted(struct worker_process *worker)
+{
+    if (!worker->link_wanted)
+        return;
+    worker->link_wanted = false;
+    link_process_request(worker, worker->next_link_id);
+}
+
 static void on_ended(struct child *child, int status)
 {
     struct link_process *link =
         (struct link_process *)((char *)child - offsetof(struct link_process, child));
+    struct worker_process *worker = link->worker;
     struct vta_error error = { .insn = -1 };
     if (status != 0) {
         explain(link, status, &error);
-        log_warning("session %llu: %s",
-                    link->worker != NULL ? (unsigned long long)link->worker->id : 0, error.message);
-        if (link->worker != NULL)
-            answer(link->worker, -1,
-                   &error); /* it sees that its socket has ended, and reads this */
+        log_warning("session %llu: %s", worker != NULL ? (unsigned long long)worker->id : 0,
+                    error.message);
+        if (worker != NULL)
+            answer(worker, -1, &error); /* it sees that its socket has ended, and reads this */
     }
-    if (link->worker != NULL)
-        link->worker->link = NULL;
+    if (worker != NULL)
+        worker->link = NULL;
     link->worker = NULL;
     uv_close((uv_handle_t *)&link->timer, on_timer_closed);
     remove_folder(link);
     release(link);
+    if (worker != NULL)
+        request_wanted(worker);
 }
 
 static void on_deadline(uv_timer_t *timer)
@@ -235,11 +247,16 @@ void link_process_request(struct worker_process *worker, uint64_t id)
 {
     struct pool *pool = worker->pool;
     struct vta_error error = { .insn = -1 };
-    struct link_process *link = worker->link == NULL ? calloc(1, sizeof *link) : NULL;
+    if (worker->link != NULL && worker->link->started && !worker->link_wanted) {
+        worker->link_wanted = true;
+        worker->next_link_id = id;
+        return;
+    }
     if (worker->link != NULL) {
         worker_process_kill(worker, "the worker does not keep to the channel's rules");
         return;
     }
+    struct link_process *link = calloc(1, sizeof *link);
     worker->link_id = id;
     if (link == NULL) {
         vta_error_set(&error, VTA_ENOMEM, "no memory for a linker");
@@ -263,6 +280,7 @@ void link_process_request(struct worker_process *worker, uint64_t id)
 void link_process_forget(struct worker_process *worker)
 {
     struct link_process *link = worker->link;
+    worker->link_wanted = false;
     if (link == NULL)
         return;
     worker->link = NULL;

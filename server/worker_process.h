@@ -52,6 +52,8 @@ struct worker_process {
     int code;                      /* that came with the worker's own reason */
     struct link_process *link;     /* that it waits for; NULL: none */
     uint64_t link_id;              /* the worker's own number for it */
+    uint64_t next_link_id;         /* that it asks for while that one is ending, where … */
+    bool link_wanted;              /* … it does */
 
     /* What it has said in the present second, of MESSAGES_PER_SECOND. */
     uint64_t second;

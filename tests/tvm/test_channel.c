@@ -80,9 +80,10 @@ Test(channel, takes_a_message_of_nothing_for_its_end)
     client_expect_end(&client);
 }
 
-Test(channel, refuses_to_link_twice_at_once)
+/* One may end while the next is asked for. */
+Test(channel, refuses_to_link_thrice_at_once)
 {
-    say(2, LINK, 1, 0);
+    say(3, LINK, 1, 0);
     expect_killed();
 }
 

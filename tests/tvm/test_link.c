@@ -99,6 +99,19 @@ static void refuse_object(unsigned variant, const char *words)
     client_close(&client);
 }
 
+/* A worker has a library a little before the process that linked it has ended. */
+Test(link, follows_link_without_a_pause, .timeout = 60)
+{
+    START("--tvm-linker", "ld");
+    struct answer answer = load_object(0);
+    for (int i = 0; i < 20; i++) {
+        cr_assert_eq(answer.packet, 4, "%s",
+                     answer.text != NULL ? answer.text : "the session ended");
+        answer = client_ask(&client, "tvm.rpc.server.load_module", "s", "misbehave.o");
+    }
+    cr_assert_eq(answer.packet, 4);
+}
+
 /* The kept libraries; the last one's path goes to `path`. */
 static unsigned kept(char *path, size_t size)
 {
