@@ -295,8 +295,8 @@ int vta_board_run(struct vta_board *board, const struct vta_program *program,
 }
 
 /* What streams are verified with, and the cache of those that were; both at first use. */
-static int ready_for_streams(struct vta_board *board, struct vta_verify_options *options,
-                             struct vta_error *error)
+static int ready_for_streams(struct vta_board *board, const struct vta_control *control,
+                             struct vta_verify_options *options, struct vta_error *error)
 {
     struct vta_dram *dram = vta_board_dram(board, error);
     if (dram == NULL)
@@ -305,7 +305,8 @@ static int ready_for_streams(struct vta_board *board, struct vta_verify_options 
         board->streams = vta_stream_cache_new(KEPT_STREAMS, KEPT_SIZE);
     if (board->streams == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory to keep streams");
-    vta_stream_cache_look_for(board->streams, vta_watch_looks_for(&board->watch));
+    vta_stream_cache_look_for(board->streams, vta_watch_looks_for(&board->watch),
+                              control != NULL ? &control->stop : NULL);
     *options = (struct vta_verify_options){ .before = board->tokens,
                                             .max_work = board->options.max_work,
                                             .reader = vta_dram_reader_fn,
@@ -328,7 +329,7 @@ int vta_board_run_stream(struct vta_board *board, const uint8_t *insns, uint32_t
 {
     const struct vta_program *program = NULL;
     struct vta_verify_options options;
-    int rc = ready_for_streams(board, &options, error);
+    int rc = ready_for_streams(board, control, &options, error);
     if (rc == 0)
         rc = vta_stream_cache_get(board->streams, &board->options.hw, insns, count, &options,
                                   &program, error);
@@ -341,7 +342,7 @@ int vta_board_run_decoded(struct vta_board *board, const struct vta_decoded *dec
 {
     const struct vta_program *program = NULL;
     struct vta_verify_options options;
-    int rc = ready_for_streams(board, &options, error);
+    int rc = ready_for_streams(board, control, &options, error);
     if (rc == 0)
         rc = vta_stream_cache_get_decoded(board->streams, &board->options.hw, decoded, &options,
                                           &program, error);

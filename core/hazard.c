@@ -99,6 +99,15 @@ int vta_finder_add_race(struct vta_finder *finder, uint32_t insn, bool writes, u
     return vta_finder_add(finder, &hazard, error);
 }
 
+int vta_finder_stopped(const struct vta_finder *finder, struct vta_error *error)
+{
+    const _Atomic int *stop = finder->options->stop;
+    int rc = stop != NULL ? atomic_load_explicit(stop, memory_order_relaxed) : 0;
+    return rc == 0 ? 0
+                   : vta_error_set(error, rc, "%s: %s while it was looked at for hazards",
+                                   finder->program->name, vta_error_text(rc));
+}
+
 static int compare_hazards(const void *a, const void *b)
 {
     const struct vta_hazard *x = a, *y = b;

@@ -82,7 +82,8 @@ struct vta_hazards {
 
 struct vta_hazard_options {
     bool strict_board;
-    uint32_t list_at_most; /* of each kind; 0: no limit */
+    uint32_t list_at_most;   /* of each kind; 0: no limit */
+    const _Atomic int *stop; /* the search ends soon with it once it is not 0; or NULL */
 };
 
 /* What a report lists where nobody says otherwise. */
@@ -90,7 +91,7 @@ struct vta_hazard_options {
 
 /* Looks at a program that vta_verify accepted. Cost: near linear in instructions, in the SRAM
  * entries that they touch and in the rows that they transfer, and less than a run.
- * Returns 0, whatever it found, or VTA_ENOMEM. */
+ * Returns 0, whatever it found, VTA_ENOMEM or *options->stop. */
 int vta_hazards_find(struct vta_hazards **hazards, const struct vta_program *program,
                      const struct vta_hazard_options *options, struct vta_error *error);
 void vta_hazards_free(struct vta_hazards *hazards); /* NULL is allowed */

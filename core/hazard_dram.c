@@ -358,7 +358,9 @@ static int walk_stores(struct walk *walk, struct vta_error *error)
                !vta_precedes(ordering, VTA_CORE_STORE, position,
                              walk->loads->items[walk->passed].insn))
             pass_load(walk);
-        rc = compare_store(walk, store, error);
+        rc = vta_finder_stopped(walk->finder, error);
+        if (rc == 0)
+            rc = compare_store(walk, store, error);
     }
     cells_free(&walk->cells);
     return rc;

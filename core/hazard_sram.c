@@ -238,10 +238,11 @@ static int pass(struct sweep *s, uint32_t index, struct vta_error *error)
 {
     const struct vta_insn *insn = &s->finder->program->insns[index];
     const bool compute = vta_insn_unit(insn) == VTA_CORE_COMPUTE;
-    int rc = 0;
+    int rc = vta_finder_stopped(s->finder, error);
     if (compute) {
         const struct vta_clock *clock = &s->finder->ordering.clocks[index];
-        rc = compare_until(s, VTA_CORE_LOAD, clock->ended[VTA_CORE_LOAD], error);
+        if (rc == 0)
+            rc = compare_until(s, VTA_CORE_LOAD, clock->ended[VTA_CORE_LOAD], error);
         if (rc == 0)
             rc = compare_until(s, VTA_CORE_STORE, clock->ended[VTA_CORE_STORE], error);
         s->ids[s->passed] = NO_FOOTPRINT;

@@ -34,11 +34,12 @@ struct vta_stream_cache *vta_stream_cache_new(uint32_t programs, uint64_t most)
 }
 
 void vta_stream_cache_look_for(struct vta_stream_cache *cache,
-                               const struct vta_hazard_options *hazards)
+                               const struct vta_hazard_options *hazards, const _Atomic int *stop)
 {
     cache->looks = hazards != NULL;
     if (hazards != NULL)
         cache->hazards = *hazards;
+    cache->hazards.stop = stop;
 }
 
 bool vta_stream_cache_made(const struct vta_stream_cache *cache)

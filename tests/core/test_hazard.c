@@ -488,3 +488,166 @@ Test(hazard, gives_every_kind_a_name_and_a_text)
     }
     cr_assert_str_eq(vta_hazard_name(VTA_HAZARD_QUEUE), "board-queue");
 }
+
+/* ---- Bounds -------------------------------------------------------------------------------- */
+
+/* A program of many instructions: raw bytes, and one micro-op 0, 0, 0. */
+struct draft {
+    struct kit kit; /* configuration, layout, parameters */
+    uint8_t *bytes;
+    struct vta_reloc *relocs;
+    uint32_t count, reloc_count;
+};
+
+static void draft_open(struct draft *draft, uint32_t most)
+{
+    memset(draft, 0, sizeof(*draft));
+    kit_init(&draft->kit);
+    draft->bytes = calloc(most, VTA_INSN_BYTES);
+    draft->relocs = calloc(most, sizeof(*draft->relocs));
+}
+
+static void draft_add(struct draft *draft, struct vta_insn insn, uint32_t param)
+{
+    if (insn.opcode == VTA_OP_LOAD && insn.mem.x_size != 0)
+        draft->relocs[draft->reloc_count++] =
+            (struct vta_reloc){ .insn = draft->count, .param = param };
+    cr_assert_eq(vta_insn_encode(&insn, &draft->kit.layout,
+                                 draft->bytes + (size_t)draft->count++ * VTA_INSN_BYTES, NULL),
+                 0);
+}
+
+static struct vta_insn load_of(uint32_t memory)
+{
+    return (struct vta_insn){ .opcode = VTA_OP_LOAD,
+                              .mem = { .memory = memory, .y_size = 1, .x_size = 1 } };
+}
+
+/* Verified; releases what the draft holds. */
+static struct vta_program *draft_close(struct draft *draft)
+{
+    const struct vta_verify_options verify = { 0 };
+    const struct vta_kernel kernel = { .name = (char *)"draft",
+                                       .param_count = draft->kit.param_count,
+                                       .params = draft->kit.params,
+                                       .insn_count = draft->count,
+                                       .insns = draft->bytes,
+                                       .uop_count = 1,
+                                       .uops = draft->kit.uops,
+                                       .reloc_count = draft->reloc_count,
+                                       .relocs = draft->relocs };
+    struct vta_program *program = NULL;
+    struct vta_error error = { 0 };
+    cr_assert_eq(vta_program_from_kernel(&program, &kernel, &draft->kit.hw, &error), 0, "%s",
+                 error.message);
+    cr_assert_eq(vta_verify(program, &verify, &error), 0, "%s", error.message);
+    free(draft->bytes);
+    free(draft->relocs);
+    return program;
+}
+
+/* `count` loads and as many GEMMs of the same input, with nothing between them. */
+static struct vta_program *all_against_all(uint32_t count)
+{
+    const struct vta_insn gemm = { .opcode = VTA_OP_GEMM,
+                                   .nest = { .uop_end = 1, .iter_out = 1, .iter_in = 1 } };
+    struct draft draft;
+    draft_open(&draft, 2 * count + 2);
+    draft_add(&draft, load_of(VTA_MEM_UOP), VTA_PARAM_UOPS);
+    for (uint32_t i = 0; i < count; i++) {
+        draft_add(&draft, load_of(VTA_MEM_INP), KIT_INP);
+        draft_add(&draft, gemm, 0);
+    }
+    draft_add(&draft, (struct vta_insn){ .opcode = VTA_OP_FINISH }, 0);
+    return draft_close(&draft);
+}
+
+Test(hazard, counts_every_race_of_many_and_gives_up_at_too_many)
+{
+    static const struct {
+        uint32_t count;
+        bool complete;
+    } cases[] = { { 500, true }, { 4000, false } };
+    for (size_t i = 0; i < 2; i++) {
+        struct vta_program *program = all_against_all(cases[i].count);
+        const struct vta_hazard_options options = { .list_at_most = 3 };
+        struct vta_hazards *hazards;
+        const uint64_t all = (uint64_t)cases[i].count * cases[i].count;
+        cr_assert_eq(vta_hazards_find(&hazards, program, &options, NULL), 0);
+        cr_assert_eq(hazards->complete, cases[i].complete);
+        if (cases[i].complete)
+            cr_assert_eq(hazards->found[VTA_HAZARD_RACE], all);
+        else
+            cr_assert(hazards->found[VTA_HAZARD_RACE] >= cases[i].count &&
+                      hazards->found[VTA_HAZARD_RACE] < all);
+        vta_hazards_free(hazards);
+        vta_program_free(program);
+    }
+}
+
+/* Loads INP 0, which the first GEMM has read and, with `again`, the last one; in between many
+ * different footprints, none of which reads it. */
+static struct vta_program *many_footprints(uint32_t count, bool again)
+{
+    const struct vta_insn reader = { .opcode = VTA_OP_GEMM,
+                                     .nest = { .uop_end = 1, .iter_out = 1, .iter_in = 1 } };
+    struct vta_insn gemm = { .opcode = VTA_OP_GEMM };
+    struct draft draft;
+    draft_open(&draft, count + 5);
+    draft_add(&draft, load_of(VTA_MEM_UOP), VTA_PARAM_UOPS);
+    draft_add(&draft, reader, 0);
+    gemm.nest = (struct vta_nest_insn){ .reset = 1, .uop_end = 1, .iter_out = 2 };
+    gemm.nest.dst_factor_in = 2; /* a run for each iteration */
+    for (uint32_t i = 0; i < count; i++) {
+        gemm.nest.iter_in = 500 + i % 500;
+        gemm.nest.dst_factor_out = 2 * (i / 500);
+        draft_add(&draft, gemm, 0);
+    }
+    if (again)
+        draft_add(&draft, reader, 0);
+    draft_add(&draft, load_of(VTA_MEM_INP), KIT_INP);
+    draft_add(&draft, (struct vta_insn){ .opcode = VTA_OP_FINISH }, 0);
+    return draft_close(&draft);
+}
+
+Test(hazard, misses_no_race_whose_footprint_was_forgotten)
+{
+    static const uint32_t counts[] = { 100, 1600 };
+    for (size_t i = 0; i < 2; i++) {
+        struct vta_program *program = many_footprints(counts[i], false);
+        const struct vta_hazard_options options = { 0 };
+        struct vta_hazards *hazards;
+        cr_assert_eq(vta_hazards_find(&hazards, program, &options, NULL), 0);
+        cr_assert_eq(hazards->found[VTA_HAZARD_RACE], 1);
+        cr_assert_eq(hazards->items[0].kind, VTA_HAZARD_RACE);
+        cr_assert(hazards->items[0].first == 1 && hazards->items[0].second == counts[i] + 2);
+        vta_hazards_free(hazards);
+        vta_program_free(program);
+    }
+}
+
+Test(hazard, says_so_where_forgotten_footprints_may_hide_more_races)
+{
+    for (int i = 0; i < 2; i++) {
+        struct vta_program *program = many_footprints(i == 0 ? 100 : 1600, true);
+        const struct vta_hazard_options options = { 0 };
+        struct vta_hazards *hazards;
+        cr_assert_eq(vta_hazards_find(&hazards, program, &options, NULL), 0);
+        cr_assert_eq(hazards->complete, i == 0);
+        cr_assert_eq(hazards->found[VTA_HAZARD_RACE], i == 0 ? 2 : 1);
+        vta_hazards_free(hazards);
+        vta_program_free(program);
+    }
+}
+
+Test(hazard, stops_when_it_is_told_to)
+{
+    struct vta_program *program = all_against_all(10);
+    _Atomic int stop = VTA_ECANCELLED;
+    const struct vta_hazard_options options = { .stop = &stop };
+    struct vta_hazards *hazards;
+    struct vta_error error = { 0 };
+    cr_assert_eq(vta_hazards_find(&hazards, program, &options, &error), VTA_ECANCELLED);
+    cr_assert_not_null(strstr(error.message, "looked at for hazards"), "%s", error.message);
+    vta_program_free(program);
+}
