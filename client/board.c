@@ -137,10 +137,10 @@ static int read_choice(const msgpack_object *map, struct vta_timing_choice *choi
     const msgpack_object *profile = vta_result_get(map, "profile");
     char clock[16];
     int rc = 0;
-    choice->profile[0] = '\0';
+    choice->profile[0] = choice->board[0] = '\0';
     if (profile->type != MSGPACK_OBJECT_NIL)
         rc = vta_get_text(profile, choice->profile, sizeof choice->profile - 1, "profile", error);
-    if (rc == 0)
+    if (rc == 0 && profile->type != MSGPACK_OBJECT_NIL) /* there is a board to describe */
         rc = vta_get_text(vta_result_get(map, "board"), choice->board, sizeof choice->board - 1,
                           "board", error);
     if (rc == 0)

@@ -305,6 +305,9 @@ Test(vtactl, trace_of_a_run_has_a_slice_for_each_instruction)
     says(text, "\"ALU add\"");
     says(text, "\"program\":\"add\"");
     cJSON_Delete(json);
+    says(run_to(1, "run --local add.vta add a.bin b.bin --trace a.json --profile none").err,
+         "choose one with --profile");
+    says(run_to(0, "run --local add.vta add a.bin b.bin --profile none").out, "no timing profile");
     says(run_to(1, "run --local add.vta add a.bin b.bin --trace no/such/folder").err,
          "no/such/folder");
 }
