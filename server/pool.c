@@ -100,13 +100,19 @@ static void fail_all(struct pool *pool, const struct vta_error *error)
 
 static void on_timer(uv_timer_t *timer);
 
-/* A worker could not be started, or ended before it was ready. */
-static void start_failed(struct pool *pool, const struct vta_error *error)
+/* Starts none for a while, which doubles until a worker has lived to be given a session. */
+static void pause_starts(struct pool *pool)
 {
     uint64_t pause = pool->failed < 8 ? (uint64_t)RETRY_MS << pool->failed : RETRY_MAX_MS;
     pool->failed++;
-    log_error("a TVM worker could not be started: %s", error->message);
     uv_timer_start(&pool->retry, on_timer, pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS, 0);
+}
+
+/* A worker could not be started, or ended before it was ready. */
+static void start_failed(struct pool *pool, const struct vta_error *error)
+{
+    log_error("a TVM worker could not be started: %s", error->message);
+    pause_starts(pool);
     fail_all(pool, error);
 }
 
@@ -181,6 +187,7 @@ static void deal(struct pool *pool)
     while (pool->first != NULL && (worker = idle_worker(pool)) != NULL) {
         struct pool_request *request = pool->first;
         pool_cancel(pool, request);
+        pool->failed = 0;
         request->ready(request, worker);
     }
     refill_soon(pool);
@@ -249,7 +256,6 @@ static void retire(struct pool *pool)
 void pool_worker_ready(struct pool *pool, struct worker_process *worker,
                        const struct channel_ready *ready)
 {
-    pool->failed = 0;
     if (!pool->reported || !ready->complete) {
         if (!pool->reported)
             log_line(ready->complete ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
@@ -274,8 +280,9 @@ void pool_worker_ended(struct pool *pool, struct worker_process *worker)
             refuse(pool, &error);
         else
             start_failed(pool, &error);
-    } else if (worker->id == 0) {
-        log_debug("idle worker %d has ended: %s", (int)worker->pid, worker->reason);
+    } else if (worker->id == 0 && !worker->killed) {
+        log_warning("idle worker %d has ended: %s", (int)worker->pid, worker->reason);
+        pause_starts(pool);
     }
     refill(pool);
 }

@@ -88,6 +88,7 @@ void worker_process_kill(struct worker_process *worker, const char *format, ...)
     }
     if (worker->state != WORKER_SERVING) /* that one counts until its end is seen */
         worker->state = WORKER_ENDING;
+    worker->killed = true;
     uv_timer_stop(&worker->timer);
     child_kill(&worker->child);
 }

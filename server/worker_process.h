@@ -48,6 +48,7 @@ struct worker_process {
     uint64_t id, began_ms, timeout_ms;
     char peer[160];
     char reason[CHANNEL_LINE_MAX]; /* why it ends; "": nobody has said */
+    bool killed;                   /* by the daemon */
     bool said;                     /* the worker, which may say what it likes */
     int code;                      /* that came with the worker's own reason */
     struct link_process *link;     /* that it waits for; NULL: none */

@@ -275,6 +275,19 @@ Test(tvm_ends, workers_do_not_outlive_a_daemon_that_is_killed_and_its_folder_goe
     board_check(&daemon_);
 }
 
+Test(tvm_ends, an_idle_worker_that_dies_is_logged_and_replaced)
+{
+    board_start(&daemon_, FLAGS("--tvm-pool", "1"));
+    for (int i = 0; i < 3; i++) {
+        daemon_wait_log(&daemon_, "is ready");
+        int pid = a_worker();
+        cr_assert_eq(kill(pid, SIGKILL), 0);
+        daemon_wait_log(&daemon_, "warning: idle worker");
+    }
+    daemon_wait_log(&daemon_, "is ready");
+    board_check(&daemon_);
+}
+
 Test(tvm_ends, the_folder_of_a_daemon_that_runs_is_not_a_left_over)
 {
     struct daemon second;
