@@ -193,18 +193,21 @@ static void size_thread_pool(uint64_t threads)
     setenv("UV_THREADPOOL_SIZE", text, 1);
 }
 
-/* A session has a descriptor, and another one while it is not read from. */
-static void raise_descriptor_limit(uint64_t sessions)
+/* A session has a descriptor, and another one while it is not read from; a worker has one, and
+ * another one while it has something linked. */
+static void raise_descriptor_limit(const struct config *config)
 {
     struct rlimit limit;
-    uint64_t need = 2 * sessions + DESCRIPTORS_MORE;
+    uint64_t sessions = config->max_sessions, workers = config->max_tvm_sessions + config->tvm_pool;
+    uint64_t need = 2 * (sessions + (config->tvm == TVM_ON ? workers : 0)) + DESCRIPTORS_MORE;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
         return;
     limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need)
-        log_warning("max_sessions %llu may need %llu descriptors; this process may open %llu",
-                    (unsigned long long)sessions, (unsigned long long)need,
-                    (unsigned long long)limit.rlim_cur);
+        log_warning("max_sessions %llu and max_tvm_sessions %llu may need %llu descriptors; this "
+                    "process may open %llu",
+                    (unsigned long long)sessions, (unsigned long long)config->max_tvm_sessions,
+                    (unsigned long long)need, (unsigned long long)limit.rlim_cur);
 }
 
 static int serve(struct config *config, const struct config_source *source, struct vta_error *error)
@@ -219,7 +222,7 @@ static int serve(struct config *config, const struct config_source *source, stru
         return rc;
     signal(SIGPIPE, SIG_IGN);
     size_thread_pool(config->threads);
-    raise_descriptor_limit(config->max_sessions);
+    raise_descriptor_limit(config);
 
     rc = server_start(&server, config, source, error);
     if (rc != 0)
