@@ -234,7 +234,7 @@ static int find_timed(struct function *maker, const union tvm_value *args, const
     if (rc != 0)
         return rc;
     evaluator->timed =
-        null ? builtin_find(maker->worker, args[1].s) : module_find(args[0].p, args[1].s, false);
+        null ? builtin_find(maker->worker, args[1].s) : module_find(args[0].p, args[1].s, true);
     if (evaluator->timed == NULL)
         return vta_error_set(error, VTA_ENOTFOUND, "%s: %s has no function %.200s", maker->name,
                              null ? "the server" : "the module", args[1].s);

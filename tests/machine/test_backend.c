@@ -8,6 +8,7 @@
 
 #include "kit.h"
 #include "worker/abi_calls.h"
+#include "worker/builtins.h"
 #include "worker/parallel.h"
 #include "worker/workspace.h"
 
@@ -120,6 +121,27 @@ Test(backend, finds_functions_of_imported_modules)
     cr_expect_eq(call_text("find", "variant", 0, &result), 0, "%s", kit.error.message);
     cr_expect_eq(call_text("same_again", "variant", 0, &result), 0);
     cr_expect_eq(result.value.i, 1);
+}
+
+Test(backend, times_functions_of_imported_modules)
+{
+    struct module *tree = kit_module(&kit, kit_built("tree.so"));
+    struct function *maker = builtin_find(&kit.worker, "runtime.RPCTimeEvaluator");
+    union tvm_value args[] = { { .p = module }, { .s = "variant" }, { .i = TVM_CPU }, { .i = 0 },
+                               { .i = 1 },      { .i = 2 },         { .i = 0 },       { .s = "" } };
+    const int32_t codes[] = { TVM_MODULE, TVM_STRING, TVM_INT, TVM_INT,
+                              TVM_INT,    TVM_INT,    TVM_INT, TVM_STRING };
+    struct result evaluator, seconds;
+    cr_assert_eq(function_call(maker, args, codes, 8, &evaluator, &kit.error), VTA_ENOTFOUND);
+    cr_assert_eq(module_import(module, tree, &kit.error), 0);
+    module_release(tree);
+    cr_assert_eq(function_call(maker, args, codes, 8, &evaluator, &kit.error), 0, "%s",
+                 kit.error.message);
+    cr_assert_eq(function_call(evaluator.value.p, NULL, NULL, 0, &seconds, &kit.error), 0);
+    cr_expect_eq(seconds.nbytes, 2 * sizeof(double));
+    result_clear(&seconds);
+    result_clear(&evaluator);
+    function_release(maker);
 }
 
 Test(backend, says_what_it_did_not_find)
