@@ -274,6 +274,100 @@ Test(vtac, names_the_sram_that_a_block_does_not_fit)
     expect("1048576 bytes of the WGT SRAM, which has 262144");
 }
 
+Test(vtac, predicts_a_functions_time_and_says_why)
+{
+    cr_assert_eq(vtac("matmul " TUTORIAL " -o gemm.vta"), 0, "%s", output);
+    cr_assert_eq(vtac("time gemm.vta"), 0, "%s", output);
+    expect("my_gemm: ");
+    expect(" ms a call on 1x16-2019-11\n");
+    expect("load-bound 9");
+    expect(" of 256 MACs a cycle");
+    expect(" of 800 MB/s");
+    cr_assert_eq(vtac("time --profile ultra96 gemm.vta my_gemm"), 0, "%s", output);
+    expect("a call on ultra96 (not measured)\n");
+    cr_assert_eq(vtac("time gemm.vta my_gem"), 1);
+    expect("did you mean 'my_gemm'?");
+    cr_assert_eq(vtac("time --profile utra96 gemm.vta"), 1);
+    expect("did you mean 'ultra96'?");
+}
+
+Test(vtac, predicts_times_as_json_that_add_up)
+{
+    cr_assert_eq(vtac("matmul " TUTORIAL " -o gemm.vta"), 0, "%s", output);
+    cr_assert_eq(vtac("time --json gemm.vta"), 0, "%s", output);
+    cJSON *json = cJSON_Parse(output), *item;
+    cr_assert_not_null(json, "%s", output);
+    cr_assert_str_eq(cJSON_GetObjectItem(json, "profile")->valuestring, "1x16-2019-11");
+    const cJSON *function = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "functions"), 0);
+    double cycles = cJSON_GetObjectItem(function, "cycles")->valuedouble, path = 0;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(function, "critical_path"))
+    {
+        path += item->valuedouble;
+    }
+    cr_assert_float_eq(path, cycles, 0.5);
+    cr_assert_float_eq(cJSON_GetObjectItem(function, "total_ns")->valuedouble,
+                       cJSON_GetObjectItem(function, "device_ns")->valuedouble +
+                           cJSON_GetObjectItem(function, "host_ns")->valuedouble,
+                       0.5);
+    cr_assert_eq(cJSON_GetObjectItem(function, "macs")->valuedouble, 4096. * 256);
+    cJSON_Delete(json);
+}
+
+/* A recorded case of a store's no-op and FINISH, on a board of this name. */
+static void write_case(const char *name, const char *bitstream, double seconds)
+{
+    static const uint8_t insns[32] = { [0] = 0x21, [1] = 0x02, [16] = 0x13 };
+    char path[128];
+    snprintf(path, sizeof path, "mkdir %s", name);
+    cr_assert_eq(system(path), 0);
+    snprintf(path, sizeof path, "%s/insn.bin", name);
+    FILE *file = fopen(path, "w");
+    cr_assert_eq(fwrite(insns, 1, sizeof insns, file), sizeof insns);
+    fclose(file);
+    snprintf(path, sizeof path, "%s/case.json", name);
+    file = fopen(path, "w");
+    fprintf(file,
+            "{\"name\": \"%s\", \"hw\": {\"LOG_BLOCK\": 4}, \"insn_count\": 2,\n"
+            " \"counters\": {\"inp_load_nbytes\": 0, \"wgt_load_nbytes\": 0,\n"
+            "  \"acc_load_nbytes\": 0, \"uop_load_nbytes\": 0, \"out_store_nbytes\": 0,\n"
+            "  \"gemm_counter\": 0, \"alu_counter\": 0},\n"
+            " \"tokens_before\": {\"load_to_compute\": 0, \"compute_to_load\": 0,\n"
+            "  \"compute_to_store\": 0, \"store_to_compute\": 0},\n"
+            " \"tokens_after\": {\"load_to_compute\": 0, \"compute_to_load\": 0,\n"
+            "  \"compute_to_store\": 0, \"store_to_compute\": 0},\n"
+            " \"measured_s\": [%g, %g, %g], \"bitstream\": \"%s\"}\n",
+            name, seconds * 2, seconds / 2, seconds, bitstream);
+    fclose(file);
+}
+
+Test(vtac, fits_a_profile_to_measured_cases_and_writes_it)
+{
+    write_case("one", "board-a", 100e-6);
+    write_case("two", "board-b", 50e-6);
+    cr_assert_eq(vtac("tune-profile one two"), 0, "%s", output);
+    expect("board-a, 1 cases\n");
+    expect("  one                           0.100 ");
+    expect("  error      median ");
+    cr_assert_eq(vtac("tune-profile -o a.json one"), 0, "%s", output);
+    cr_assert_eq(vtac("matmul " TUTORIAL " -o gemm.vta"), 0, "%s", output);
+    cr_assert_eq(vtac("time --profile a.json gemm.vta"), 0, "%s", output);
+    expect("a call on board-a\n");
+    cr_assert_eq(vtac("tune-profile -o . one two"), 0, "%s", output);
+    cr_assert_eq(access("board-a.json", R_OK) | access("board-b.json", R_OK), 0);
+}
+
+Test(vtac, says_which_cases_cannot_be_fitted)
+{
+    write_case("one", "board-a", 100e-6);
+    write_case("two", "board-b", 50e-6);
+    cr_assert_eq(vtac("tune-profile -o a.json one two"), 1);
+    expect("2 builds need a folder to write to");
+    cr_assert_eq(vtac("tune-profile nowhere"), 1);
+    expect("nowhere");
+    cr_assert_eq(vtac("tune-profile"), 2);
+    expect("no case given");
+}
+
 Test(vtac, suggests_the_nearest_command_and_option)
 {
     cr_assert_eq(vtac("matmull"), 2);
