@@ -10,7 +10,7 @@
  *
  * Bytes that the host's cache holds come at port_bytes_per_cycle, others at dram_bytes_per_cycle:
  * the board's port is coherent, so its reads go through that cache. The cache here replaces in the
- * order of filling, in blocks of 256 bytes; stores pass it by. Calls repeat: a program whose data
+ * order of filling, in blocks of 512 bytes; stores pass it by. Calls repeat: a program whose data
  * fit in the cache finds them there.
  */
 #include "timing_cost.h"
@@ -18,106 +18,111 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define BLOCK_BYTES 256
+#define BLOCK_BYTES 512
 /* Of padding, the same on every board: */
 #define PAD_ENTRY_CYCLES 1  /* to write an SRAM entry */
 #define PAD_SIDE_CYCLES  16 /* to enter the loop that does, before or after a row of data */
 
 /* ---- The host's cache ---------------------------------------------------------------------- */
 
-/* A block by its number; numbers of different parameters never meet. */
-struct cache {
-    uint32_t capacity; /* blocks; 0: none */
-    uint32_t mask;     /* of the hash, a power of two less one */
-    uint64_t fills;    /* since the program began; the block of fill k is in slot k % capacity */
-    uint64_t *block;   /* per slot; owned, with the next two in one piece */
-    uint32_t *next;    /* per slot: the next one of its chain, or NONE */
-    uint32_t *first;   /* per hash value: the first slot of its chain, or NONE */
-};
-#define NONE UINT32_MAX
+/* Blocks by number; those of different parameters are far apart. A block stays for `capacity` fills
+ * after its own. Which fill that was is noted for whole regions at a time, which appear when they
+ * are touched: neighbours are looked up together, and there are never more than DRAM has. */
+#define REGION_LOG 12 /* blocks: 2 MiB */
 
-static int cache_open(struct cache *cache, double kib, struct vta_error *error)
-{
-    *cache = (struct cache){ .capacity = (uint32_t)(kib * 1024 / BLOCK_BYTES) };
-    uint32_t buckets = 1;
-    while (buckets < 2 * (uint64_t)cache->capacity)
-        buckets *= 2;
-    cache->mask = buckets - 1;
-    cache->block = calloc((size_t)cache->capacity + 1, sizeof(*cache->block));
-    cache->next = calloc((size_t)cache->capacity + 1, sizeof(*cache->next));
-    cache->first = malloc(buckets * sizeof(*cache->first));
-    if (cache->block == NULL || cache->next == NULL || cache->first == NULL)
-        return vta_error_set(error, VTA_ENOMEM, "no memory for a program's timing");
-    for (uint32_t i = 0; i < buckets; i++)
-        cache->first[i] = NONE;
-    return 0;
-}
+struct region {
+    uint64_t number;
+    uint32_t *fills; /* per block: the count of fills after its own, 0: none; owned */
+};
+
+struct cache {
+    uint32_t capacity;      /* blocks; 0: none */
+    uint32_t fills;         /* since the program began */
+    struct region *regions; /* hashed by number, at most half full; owned */
+    uint32_t size, used;    /* size: a power of two */
+    struct region *last;    /* that was looked up */
+};
 
 static void cache_close(struct cache *cache)
 {
-    free(cache->block);
-    free(cache->next);
-    free(cache->first);
+    for (uint32_t i = 0; i < cache->size; i++)
+        free(cache->regions[i].fills);
+    free(cache->regions);
 }
 
-/* Neighbours stay neighbours, for the sake of this host's own cache; strides spread. */
-static uint32_t hash(const struct cache *cache, uint64_t block)
+/* The region's place, taken or free. */
+static struct region *place_of(struct region *regions, uint32_t size, uint64_t number)
 {
-    return (uint32_t)(block ^ block >> 12 ^ block >> 25 ^ block >> 36) & cache->mask;
+    uint32_t at = (uint32_t)((number * UINT64_C(0x9e3779b97f4a7c15)) >> 40);
+    while (regions[at & (size - 1)].fills != NULL && regions[at & (size - 1)].number != number)
+        at++;
+    return &regions[at & (size - 1)];
 }
 
-static void evict(struct cache *cache, uint32_t slot)
+static bool grow(struct cache *cache)
 {
-    uint32_t *link = &cache->first[hash(cache, cache->block[slot])];
-    while (*link != slot)
-        link = &cache->next[*link];
-    *link = cache->next[slot];
-}
-
-/* Whether the cache holds a block; it does afterwards. */
-static bool cache_touch(struct cache *cache, uint64_t block)
-{
-    if (cache->capacity == 0) {
-        cache->fills++;
+    uint32_t size = cache->size == 0 ? 64 : cache->size * 2;
+    struct region *regions = calloc(size, sizeof(*regions));
+    if (regions == NULL)
         return false;
-    }
-    uint32_t *first = &cache->first[hash(cache, block)];
-    for (uint32_t slot = *first; slot != NONE; slot = cache->next[slot])
-        if (cache->block[slot] == block)
-            return true;
-    uint32_t slot = (uint32_t)(cache->fills % cache->capacity);
-    if (cache->fills >= cache->capacity)
-        evict(cache, slot);
-    cache->fills++;
-    cache->block[slot] = block;
-    cache->next[slot] = *first;
-    *first = slot;
-    return false;
+    for (uint32_t i = 0; i < cache->size; i++)
+        if (cache->regions[i].fills != NULL)
+            *place_of(regions, size, cache->regions[i].number) = cache->regions[i];
+    free(cache->regions);
+    cache->regions = regions;
+    cache->size = size;
+    return true;
 }
 
-/* Bytes of [begin, end) that were not in the cache. */
-static uint64_t cache_read(struct cache *cache, uint64_t begin, uint64_t end)
+/* The region, made if it is new; NULL without memory. */
+static struct region *find_region(struct cache *cache, uint64_t number)
 {
-    uint64_t missed = 0;
-    for (uint64_t block = begin / BLOCK_BYTES; block * BLOCK_BYTES < end; block++) {
-        uint64_t low = block * BLOCK_BYTES, high = low + BLOCK_BYTES;
-        if (!cache_touch(cache, block))
-            missed += (high < end ? high : end) - (low > begin ? low : begin);
+    if (cache->last != NULL && cache->last->number == number)
+        return cache->last;
+    if (2 * cache->used >= cache->size && !grow(cache))
+        return NULL;
+    struct region *region = place_of(cache->regions, cache->size, number);
+    if (region->fills == NULL) {
+        region->fills = calloc(UINT32_C(1) << REGION_LOG, sizeof(*region->fills));
+        if (region->fills == NULL)
+            return NULL;
+        region->number = number;
+        cache->used++;
     }
-    return missed;
+    cache->last = region;
+    return region;
 }
 
-/* Bytes that a LOAD misses. Each parameter has addresses of its own, 2^44 apart. */
-static uint64_t load_misses(struct cache *cache, const struct vta_program *program, uint32_t index)
+/* Adds to *missed the bytes of [begin, end) that were not in the cache; they are afterwards.
+ * False without memory. */
+static bool cache_read(struct cache *cache, uint64_t begin, uint64_t end, uint64_t *missed)
+{
+    for (uint64_t block = begin / BLOCK_BYTES; block * BLOCK_BYTES < end; block++) {
+        struct region *region = find_region(cache, block >> REGION_LOG);
+        if (region == NULL)
+            return false;
+        uint32_t *fill = &region->fills[block & ((UINT32_C(1) << REGION_LOG) - 1)];
+        if (*fill != 0 && cache->fills - (*fill - 1) <= cache->capacity)
+            continue;
+        *fill = ++cache->fills;
+        uint64_t low = block * BLOCK_BYTES, high = low + BLOCK_BYTES;
+        *missed += (high < end ? high : end) - (low > begin ? low : begin);
+    }
+    return true;
+}
+
+/* Adds the bytes that a LOAD misses. Each parameter has addresses of its own, 2^44 apart. */
+static bool load_misses(struct cache *cache, const struct vta_program *program, uint32_t index,
+                        uint64_t *missed)
 {
     const struct vta_mem_insn *mem = &program->insns[index].mem;
     const uint64_t elem = program->hw.dram_elem_bytes[mem->memory];
     uint64_t at = ((uint64_t)(program->bases[index] + 2) << 44) + mem->dram_base * elem;
     const uint64_t bytes = mem->x_size * elem, stride = mem->x_stride * elem;
-    uint64_t missed = 0;
-    for (uint32_t y = 0; y < mem->y_size; y++, at += stride)
-        missed += cache_read(cache, at, at + bytes);
-    return missed;
+    bool good = true;
+    for (uint32_t y = 0; y < mem->y_size && good; y++, at += stride)
+        good = cache_read(cache, at, at + bytes, missed);
+    return good;
 }
 
 /* ---- Costs --------------------------------------------------------------------------------- */
@@ -173,7 +178,7 @@ static void nest_cost(struct vta_cost *cost, const struct vta_insn *insn,
 
 /* Costs of everything; misses as they are when the program runs for the first time, or none. */
 static void fill(struct vta_cost *costs, const struct vta_program *program,
-                 const struct vta_timing_profile *profile, const uint32_t *misses)
+                 const struct vta_timing_profile *profile, const uint64_t *misses)
 {
     const uint64_t start = up(profile->insn_cycles);
     for (uint32_t i = 0; i < program->count; i++) {
@@ -190,18 +195,19 @@ int vta_costs(struct vta_cost *costs, const struct vta_program *program,
               const struct vta_timing_profile *profile, const _Atomic int *stop,
               struct vta_error *error)
 {
-    struct cache cache;
-    uint32_t *misses = calloc((size_t)program->count + 1, sizeof(*misses));
-    int rc = cache_open(&cache, profile->cache_kib, error);
-    if (rc == 0 && misses == NULL)
-        rc = vta_error_set(error, VTA_ENOMEM, "no memory for a program's timing");
-    for (uint32_t i = 0; rc == 0 && i < program->count; i++) {
+    struct cache cache = { .capacity = (uint32_t)(profile->cache_kib * 1024 / BLOCK_BYTES) };
+    uint64_t *misses = calloc((size_t)program->count + 1, sizeof(*misses));
+    bool good = misses != NULL;
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && good && i < program->count; i++) {
         const struct vta_insn *insn = &program->insns[i];
         if (insn->opcode == VTA_OP_LOAD && insn->mem.x_size != 0)
-            misses[i] = (uint32_t)load_misses(&cache, program, i);
+            good = load_misses(&cache, program, i, &misses[i]);
         if (stop != NULL && *stop != 0)
             rc = vta_error_set(error, *stop, "stopped while its time was predicted");
     }
+    if (rc == 0 && !good)
+        rc = vta_error_set(error, VTA_ENOMEM, "no memory for a program's timing");
     if (rc == 0)
         fill(costs, program, profile, cache.fills <= cache.capacity ? NULL : misses);
     cache_close(&cache);

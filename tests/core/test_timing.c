@@ -182,29 +182,29 @@ Test(timing, reads_at_the_pace_of_dram_what_the_cache_cannot_hold)
     struct vta_timing_profile profile = simple;
     struct kit kit;
     kit_init(&kit);
-    kit_move(&kit, KIT_INP, 0, 0, 64); /* 1 KiB: four blocks */
+    kit_move(&kit, KIT_INP, 0, 0, 64); /* 1 KiB: two blocks */
     kit_finish(&kit);
     profile.cache_kib = 1;
     replay(&kit, &profile);
     cr_expect_eq(events[0].port_busy, 1024 / 8);
-    profile.cache_kib = 0.75;
+    profile.cache_kib = 0.5;
     replay(&kit, &profile);
     cr_expect_eq(events[0].port_busy, 1024 / 4);
 
     /* What was read a moment ago is still there; another parameter has addresses of its own. */
     kit_init(&kit);
-    kit_move(&kit, KIT_INP, 0, 0, 16);
-    kit_move(&kit, KIT_INP, 0, 0, 16);
-    kit_move(&kit, KIT_WGT, 0, 0, 1);
-    kit_move(&kit, KIT_WGT, 1, 0, 1);
-    kit_move(&kit, KIT_INP, 0, 0, 16);
+    kit_move(&kit, KIT_INP, 0, 0, 32);
+    kit_move(&kit, KIT_INP, 0, 0, 32);
+    kit_move(&kit, KIT_WGT, 0, 0, 2);
+    kit_move(&kit, KIT_WGT, 2, 0, 2);
+    kit_move(&kit, KIT_INP, 0, 0, 32);
     kit_finish(&kit);
-    profile.cache_kib = 0.5;
+    profile.cache_kib = 1;
     replay(&kit, &profile);
-    cr_expect_eq(events[0].port_busy, 256 / 4);
-    cr_expect_eq(events[1].port_busy, 256 / 8);
-    cr_expect_eq(events[2].port_busy, 256 / 4);
-    cr_expect_eq(events[4].port_busy, 256 / 4, "replaced in the order of filling");
+    cr_expect_eq(events[0].port_busy, 512 / 4);
+    cr_expect_eq(events[1].port_busy, 512 / 8);
+    cr_expect_eq(events[2].port_busy, 512 / 4);
+    cr_expect_eq(events[4].port_busy, 512 / 4, "replaced in the order of filling");
 }
 
 Test(timing, starts_with_the_tokens_that_the_program_was_verified_for)
