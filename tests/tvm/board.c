@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define FLAGS_MAX 60
+#define SAME      10 /* looks at what does not change, until it is taken to be at rest */
 
 void board_start(struct daemon *daemon, const char *const *flags)
 {
@@ -89,12 +90,14 @@ unsigned board_expect(const struct daemon *daemon, unsigned processes, unsigned 
                       unsigned descriptors)
 {
     const struct timespec pause = { .tv_nsec = 10000000 };
-    unsigned p = 0, d = 0, f = 0;
+    unsigned p = 0, d = 0, f = 0, before = 0, same = 0;
     for (int i = 0; i < WAIT_MS / 10; i++) {
         p = board_processes(daemon);
         d = board_descriptors(daemon);
         f = board_folders(daemon);
-        if (p == processes && (descriptors == 0 || d == descriptors) && f == folders)
+        same = d == before && p == processes && f == folders ? same + 1 : 0;
+        before = d;
+        if (same >= SAME && (descriptors == 0 || d <= descriptors))
             return d;
         nanosleep(&pause, NULL);
     }

@@ -16,7 +16,8 @@ unsigned board_processes(const struct daemon *daemon);
 unsigned board_descriptors(const struct daemon *daemon);
 /* Folders of processes in the daemon's scratch folder; 0 where that is gone. */
 unsigned board_folders(const struct daemon *daemon);
-/* Waits until all three are as given; descriptors 0: any. Returns the descriptors. */
+/* Waits until processes and folders are as given and there are no more descriptors; descriptors 0:
+ * until their number stays as it is. Returns it. */
 unsigned board_expect(const struct daemon *daemon, unsigned processes, unsigned folders,
                       unsigned descriptors);
 
