@@ -24,8 +24,6 @@ struct request {
     bool json;
 };
 
-static const char *const unit_names[VTA_CORE_UNITS] = { "load", "compute", "store" };
-
 static double share(uint64_t part, uint64_t whole)
 {
     return whole == 0 ? 0 : (double)part / (double)whole;
@@ -85,7 +83,7 @@ static void print_units(const struct vta_timing *timing)
     for (int u = 0; u < VTA_CORE_UNITS; u++) {
         const struct vta_timing_unit *unit = &timing->units[u];
         double busy = share(unit->busy, timing->cycles);
-        printf("  %-8s ", unit_names[u]);
+        printf("  %-8s ", vta_core_unit_name((enum vta_core_unit)u));
         print_bar(busy);
         printf(" %3.0f %%  ", busy * 100);
         print_waits(unit, timing->cycles);
@@ -165,7 +163,8 @@ static cJSON *json_timing(const char *name, const struct vta_timing *timing)
     add_count(object, "cycles", timing->cycles);
     cJSON *units = cJSON_AddObjectToObject(object, "units");
     for (int u = 0; u < VTA_CORE_UNITS; u++)
-        cJSON_AddItemToObject(units, unit_names[u], json_unit(&timing->units[u]));
+        cJSON_AddItemToObject(units, vta_core_unit_name((enum vta_core_unit)u),
+                              json_unit(&timing->units[u]));
     cJSON *path = cJSON_AddObjectToObject(object, "critical_path");
     for (int i = 0; i < VTA_PART_COUNT; i++)
         add_count(path, parts[i], timing->path[i]);

@@ -26,14 +26,14 @@ static void put(struct line *line, const char *format, ...)
         line->used += (size_t)n;
 }
 
-static const char *const unit_names[VTA_CORE_UNITS] = { "load", "compute", "store" };
-
 /* " pop:load": a token from or to a neighbour; a bit that leads nowhere is shown as such. */
 static void put_token(struct line *line, const char *verb, uint32_t set, int neighbour)
 {
     if (set != 0)
         put(line, " %s:%s", verb,
-            neighbour >= 0 && neighbour < VTA_CORE_UNITS ? unit_names[neighbour] : "nobody");
+            neighbour >= 0 && neighbour < VTA_CORE_UNITS
+                ? vta_core_unit_name((enum vta_core_unit)neighbour)
+                : "nobody");
 }
 
 static void put_tokens(struct line *line, const struct vta_insn *insn)
@@ -135,7 +135,7 @@ size_t vta_insn_print(const struct vta_insn *insn, char *text, size_t size)
     if (vta_insn_is_nop(insn)) {
         put(&line, "%-6s", "NOP");
         put_tokens(&line, insn);
-        put(&line, "  (%s)", unit_names[vta_insn_unit(insn)]);
+        put(&line, "  (%s)", vta_core_unit_name(vta_insn_unit(insn)));
         return line.used;
     }
     put(&line, "%-6s", names[insn->opcode & 7]);

@@ -94,13 +94,12 @@ static void put_race(struct text *text, const struct vta_program *program,
 static void put_full_queue(struct text *text, const struct vta_program *program,
                            const struct vta_hazard *hazard)
 {
-    static const char *const units[VTA_CORE_UNITS] = { "load", "compute", "store" };
     put(text, "insn %u waits for ever: ", hazard->first);
     if (hazard->second == VTA_HAZARD_NO_INSN)
         put(text, "a token queue holds 1024 tokens and is full");
     else
         put(text, "512 instructions wait for %s, so insn %u and all behind it reach no unit",
-            units[vta_insn_unit(&program->insns[hazard->second])], hazard->second);
+            vta_core_unit_name(vta_insn_unit(&program->insns[hazard->second])), hazard->second);
     put_insn(text, program, hazard->first);
     if (hazard->second != VTA_HAZARD_NO_INSN)
         put_insn(text, program, hazard->second);

@@ -113,6 +113,12 @@ enum vta_core_unit vta_insn_unit(const struct vta_insn *insn)
     }
 }
 
+const char *vta_core_unit_name(enum vta_core_unit unit)
+{
+    static const char *const names[VTA_CORE_UNITS] = { "load", "compute", "store" };
+    return names[unit];
+}
+
 static uint32_t field_width(const struct vta_field *field, const struct vta_hw *hw)
 {
     switch (field->width) {

@@ -64,6 +64,9 @@ enum vta_core_unit {
 /* The unit that executes an instruction: by opcode, and for LOAD by memory type. */
 enum vta_core_unit vta_insn_unit(const struct vta_insn *insn);
 
+/* "load", "compute", "store". */
+const char *vta_core_unit_name(enum vta_core_unit unit);
+
 /* A LOAD or STORE with x_size 0: it only carries dependence bits. */
 static inline bool vta_insn_is_nop(const struct vta_insn *insn)
 {

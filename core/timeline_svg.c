@@ -239,7 +239,6 @@ static double put_legend(FILE *file, double y, const bool used[PART_COUNT])
 
 static double put_bars(const struct vta_timeline *timeline, FILE *file, double y)
 {
-    static const char *const units[VTA_CORE_UNITS] = { "load", "compute", "store" };
     const struct vta_timing *timing = &timeline->timing;
     bool used[PART_COUNT] = { false };
     uint64_t parts[PART_COUNT];
@@ -247,7 +246,7 @@ static double put_bars(const struct vta_timeline *timeline, FILE *file, double y
     y += 12;
     for (int unit = 0; unit < VTA_CORE_UNITS; unit++, y += 28) {
         measure_parts(timeline, unit, parts);
-        put_bar(timeline, file, y, units[unit], parts, used);
+        put_bar(timeline, file, y, vta_core_unit_name((enum vta_core_unit)unit), parts, used);
     }
     svg_text(file, SVG_LEFT - 10, y + 15, "t", "end", "memory port");
     const double share =

@@ -220,11 +220,11 @@ static void put_port_columns(const struct lanes *lanes, double *columns, double 
 
 static void put_labels(const struct lanes *lanes)
 {
-    static const char *const names[] = { "load", "compute", "store", "memory port" };
     for (int lane = 0; lane <= VTA_CORE_UNITS; lane++) {
         svg_rect(lanes->file, SVG_LEFT, lane_y(lanes, lane), SVG_RIGHT - SVG_LEFT, LANE, "#f6f6f6");
         svg_text(lanes->file, SVG_LEFT - 10, lane_y(lanes, lane) + LANE / 2 + 4, "t", "end", "%s",
-                 names[lane]);
+                 lane == VTA_CORE_UNITS ? "memory port"
+                                        : vta_core_unit_name((enum vta_core_unit)lane));
     }
 }
 

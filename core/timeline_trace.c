@@ -77,14 +77,13 @@ static void put_track(struct writer *w, int track, const char *name)
 
 static void put_tracks(struct writer *w)
 {
-    static const char *const units[VTA_CORE_UNITS] = { "load", "compute", "store" };
     char name[VTA_PROFILE_NAME + 64];
     snprintf(name, sizeof(name), "%.60s on %s", w->timeline->program->name,
              w->timeline->profile.name);
     put_name(w, "process_name", 0, name);
     put_track(w, FETCH_TRACK, "fetch");
     for (int unit = 0; unit < VTA_CORE_UNITS; unit++)
-        put_track(w, UNIT_TRACK(unit), units[unit]);
+        put_track(w, UNIT_TRACK(unit), vta_core_unit_name((enum vta_core_unit)unit));
 }
 
 /* ---- Slices -------------------------------------------------------------------------------- */
@@ -252,7 +251,6 @@ static int compare_changes(const void *a, const void *b)
 
 static void put_counter(struct writer *w, int counter, uint64_t ns, int64_t value)
 {
-    static const char *const units[VTA_CORE_UNITS] = { "load", "compute", "store" };
     next_event(w);
     fputs("{\"ph\":\"C\",\"pid\":1,\"ts\":", w->file);
     put_us(w->file, ns);
@@ -261,7 +259,8 @@ static void put_counter(struct writer *w, int counter, uint64_t ns, int64_t valu
                 (long long)(value / 100), (long long)(value % 100));
     else if (counter >= COMMAND_COUNTER)
         fprintf(w->file, ",\"name\":\"commands for %s\",\"args\":{\"instructions\":%lld}}",
-                units[counter - COMMAND_COUNTER], (long long)value);
+                vta_core_unit_name((enum vta_core_unit)(counter - COMMAND_COUNTER)),
+                (long long)value);
     else
         fprintf(w->file, ",\"name\":\"tokens %s\",\"args\":{\"tokens\":%lld}}",
                 vta_queue_name((enum vta_queue)counter), (long long)value);

@@ -50,8 +50,6 @@ static enum vta_core_unit producer_of(enum vta_queue queue)
     }
 }
 
-static const char *const unit_names[VTA_CORE_UNITS] = { "load", "compute", "store" };
-
 struct walk {
     const struct vta_program *program;
     uint32_t head[VTA_CORE_UNITS];       /* each unit's next instruction; count: it has finished */
@@ -142,24 +140,25 @@ static int describe_wait(const struct walk *walk, const struct vta_tokens *befor
     uint32_t head = walk->head[unit];
     const struct vta_insn *insn = &walk->program->insns[head];
     enum vta_queue queue = blocked_on(walk, (enum vta_core_unit)unit, insn);
-    int from = (int)producer_of(queue);
+    enum vta_core_unit from = producer_of(queue);
+    const char *name = vta_core_unit_name(from);
     char disasm[VTA_DISASM_TEXT], reason[64];
     uint64_t pushed, popped;
 
     vta_insn_print(insn, disasm, sizeof(disasm));
     if (walk->head[from] != walk->program->count)
-        snprintf(reason, sizeof(reason), "%s waits at insn %u", unit_names[from], walk->head[from]);
+        snprintf(reason, sizeof(reason), "%s waits at insn %u", name, walk->head[from]);
     else if (walk->last[from] < 0)
-        snprintf(reason, sizeof(reason), "%s has no instructions", unit_names[from]);
+        snprintf(reason, sizeof(reason), "%s has no instructions", name);
     else
-        snprintf(reason, sizeof(reason), "%s has finished at insn %lld", unit_names[from],
+        snprintf(reason, sizeof(reason), "%s has finished at insn %lld", name,
                  (long long)walk->last[from]);
     count_queue(walk->program, before, queue, &pushed, &popped);
     return snprintf(text, size,
                     "\n  insn %u  %s   waits for a token from %s; %s"
                     "\n  %s: %llu pushed, %llu popped",
-                    head, disasm, unit_names[from], reason, vta_queue_name(queue),
-                    (unsigned long long)pushed, (unsigned long long)popped);
+                    head, disasm, name, reason, vta_queue_name(queue), (unsigned long long)pushed,
+                    (unsigned long long)popped);
 }
 
 static int deadlock(const struct walk *walk, const struct vta_tokens *before,
