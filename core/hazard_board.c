@@ -2,17 +2,14 @@
  * (hazard.h, strict_board): operations that a board lacks, and queues that it bounds. Stale OUT
  * entries are found in hazard_sram.c.
  *
- * The board of VTA.md: 512 instructions wait for each unit, 1024 tokens fit a queue; the fetch unit
- * deals in order, so a unit whose queue is full keeps instructions from all.
+ * How long the queues are says tokens.h; the fetch unit deals in order, so a unit whose queue is
+ * full keeps instructions from all.
  */
 #include <vta/build.h>
 
 #include "hazard_find.h"
 #include "plan.h"
 #include "tokens.h"
-
-#define COMMANDS_MAX 512u
-#define TOKENS_MAX   1024u
 
 /* ---- Single instructions ------------------------------------------------------------------- */
 
@@ -95,7 +92,7 @@ static bool push(struct machine *machine, bool wanted, enum vta_queue queue)
 {
     if (!wanted || queue == VTA_QUEUE_COUNT)
         return true;
-    if (machine->tokens[queue] >= TOKENS_MAX)
+    if (machine->tokens[queue] >= VTA_BOARD_TOKENS)
         return false;
     machine->tokens[queue]++;
     return true;
@@ -150,7 +147,7 @@ static bool deal(struct machine *machine)
     if (machine->dealt == program->count)
         return false;
     const enum vta_core_unit unit = vta_insn_unit(&program->insns[machine->dealt]);
-    if (machine->waiting[unit] == COMMANDS_MAX)
+    if (machine->waiting[unit] == VTA_BOARD_COMMANDS)
         return false;
     machine->waiting[unit]++;
     machine->dealt++;
@@ -178,10 +175,8 @@ static int find_full_queues(struct vta_finder *finder, struct vta_error *error)
                                  .second = VTA_HAZARD_NO_INSN,
                                  .memory = VTA_MEM_COUNT };
 
-    machine.tokens[VTA_QUEUE_LOAD_COMPUTE] = before->load_to_compute;
-    machine.tokens[VTA_QUEUE_COMPUTE_LOAD] = before->compute_to_load;
-    machine.tokens[VTA_QUEUE_COMPUTE_STORE] = before->compute_to_store;
-    machine.tokens[VTA_QUEUE_STORE_COMPUTE] = before->store_to_compute;
+    for (int queue = 0; queue < VTA_QUEUE_COUNT; queue++)
+        machine.tokens[queue] = vta_tokens_in(before, (enum vta_queue)queue);
     settle(&machine);
     for (int unit = 0; unit < VTA_CORE_UNITS; unit++) {
         if (machine.stages[unit] == STAGE_TAKE)

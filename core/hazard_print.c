@@ -96,10 +96,11 @@ static void put_full_queue(struct text *text, const struct vta_program *program,
 {
     put(text, "insn %u waits for ever: ", hazard->first);
     if (hazard->second == VTA_HAZARD_NO_INSN)
-        put(text, "a token queue holds 1024 tokens and is full");
+        put(text, "a token queue holds %d tokens and is full", VTA_BOARD_TOKENS);
     else
-        put(text, "512 instructions wait for %s, so insn %u and all behind it reach no unit",
-            vta_core_unit_name(vta_insn_unit(&program->insns[hazard->second])), hazard->second);
+        put(text, "%d instructions wait for %s, so insn %u and all behind it reach no unit",
+            VTA_BOARD_COMMANDS, vta_core_unit_name(vta_insn_unit(&program->insns[hazard->second])),
+            hazard->second);
     put_insn(text, program, hazard->first);
     if (hazard->second != VTA_HAZARD_NO_INSN)
         put_insn(text, program, hazard->second);

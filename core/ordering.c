@@ -104,11 +104,9 @@ int vta_ordering_make(struct vta_ordering *ordering, const struct vta_program *p
     }
     deal(ordering, program);
     for (size_t i = 0; i < VTA_QUEUE_COUNT; i++)
-        walk.queues[i].pushers = pushers + i * count;
-    walk.queues[VTA_QUEUE_LOAD_COMPUTE].before = program->before.load_to_compute;
-    walk.queues[VTA_QUEUE_COMPUTE_LOAD].before = program->before.compute_to_load;
-    walk.queues[VTA_QUEUE_COMPUTE_STORE].before = program->before.compute_to_store;
-    walk.queues[VTA_QUEUE_STORE_COMPUTE].before = program->before.store_to_compute;
+        walk.queues[i] =
+            (struct queue){ .pushers = pushers + i * count,
+                            .before = vta_tokens_in(&program->before, (enum vta_queue)i) };
     for (uint32_t i = 0; i < program->count; i++)
         pass(&walk, program->order[i]);
     free(pushers);

@@ -11,9 +11,6 @@
 
 #include "tokens.h"
 
-/* What a token queue of a board holds. */
-#define QUEUE_TOKENS 1024
-
 void vta_serial_free(struct vta_serial *serial)
 {
     free(serial->insns);
@@ -45,10 +42,8 @@ static struct vta_insn *append_noop(struct vta_serial *serial, enum vta_core_uni
 
 static void queues_of(int64_t queues[VTA_QUEUE_COUNT], const struct vta_tokens *tokens)
 {
-    queues[VTA_QUEUE_LOAD_COMPUTE] = tokens->load_to_compute;
-    queues[VTA_QUEUE_COMPUTE_LOAD] = tokens->compute_to_load;
-    queues[VTA_QUEUE_COMPUTE_STORE] = tokens->compute_to_store;
-    queues[VTA_QUEUE_STORE_COMPUTE] = tokens->store_to_compute;
+    for (int q = 0; q < VTA_QUEUE_COUNT; q++)
+        queues[q] = vta_tokens_in(tokens, (enum vta_queue)q);
 }
 
 /* Adds what the stream itself pushes and pops. */
@@ -153,10 +148,11 @@ int vta_serial_make(struct vta_serial *serial, const struct vta_record *record,
         const int64_t most = had[q] > left[q] ? had[q] : left[q];
         if (left[q] < 0)
             return 0;
-        if (most > QUEUE_TOKENS)
-            return vta_error_limit(
-                error, VTA_ELIMIT, QUEUE_TOKENS, most, "%s holds %lld tokens, a board's queue %d",
-                vta_queue_name((enum vta_queue)q), (long long)most, QUEUE_TOKENS);
+        if (most > VTA_BOARD_TOKENS)
+            return vta_error_limit(error, VTA_ELIMIT, VTA_BOARD_TOKENS, most,
+                                   "%s holds %lld tokens, a board's queue %d",
+                                   vta_queue_name((enum vta_queue)q), (long long)most,
+                                   VTA_BOARD_TOKENS);
         tokens += (uint64_t)(had[q] + left[q]);
     }
     int rc = reserve(serial, 2 * (uint64_t)record->count + tokens + 3, error);

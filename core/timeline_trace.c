@@ -270,8 +270,9 @@ static void put_counter(struct writer *w, int counter, uint64_t ns, int64_t valu
 static void put_sums(struct writer *w, const struct changes *changes)
 {
     const struct vta_tokens *before = &w->timeline->program->before;
-    int64_t values[COUNTERS] = { before->load_to_compute, before->compute_to_load,
-                                 before->compute_to_store, before->store_to_compute };
+    int64_t values[COUNTERS] = { 0 };
+    for (int queue = 0; queue < VTA_QUEUE_COUNT; queue++)
+        values[queue] = vta_tokens_in(before, (enum vta_queue)queue);
     for (int counter = 0; counter < COUNTERS; counter++)
         put_counter(w, counter, 0, values[counter]);
     for (size_t i = 0; i < changes->count; i++) {

@@ -13,10 +13,8 @@
 
 #include <stdlib.h>
 
-#define COMMAND_QUEUE 512                 /* instructions that wait for one unit */
-#define TOKEN_QUEUE   1024                /* tokens that one queue holds */
-#define ONE           (UINT64_C(1) << 16) /* fixed point: a cycle of work, or the whole port */
-#define NEVER         UINT64_MAX
+#define ONE   (UINT64_C(1) << 16) /* fixed point: a cycle of work, or the whole port */
+#define NEVER UINT64_MAX
 
 struct unit {
     enum phase {
@@ -89,12 +87,10 @@ static void split(struct replay *replay)
     }
     for (uint32_t i = 0; i < program->count; i++)
         list[at[vta_insn_unit(&program->insns[i])]++] = i;
-    for (int q = 0; q < VTA_QUEUE_COUNT; q++)
+    for (int q = 0; q < VTA_QUEUE_COUNT; q++) {
         replay->queues[q].pushers = list + (size_t)program->count * (size_t)(q + 1);
-    replay->queues[VTA_QUEUE_LOAD_COMPUTE].before = program->before.load_to_compute;
-    replay->queues[VTA_QUEUE_COMPUTE_LOAD].before = program->before.compute_to_load;
-    replay->queues[VTA_QUEUE_COMPUTE_STORE].before = program->before.compute_to_store;
-    replay->queues[VTA_QUEUE_STORE_COMPUTE].before = program->before.store_to_compute;
+        replay->queues[q].before = vta_tokens_in(&program->before, (enum vta_queue)q);
+    }
 }
 
 static int replay_open(struct replay *replay, const struct vta_timing_profile *profile,
@@ -131,7 +127,7 @@ static void deal(struct replay *replay)
         uint32_t index = replay->fetched;
         struct unit *unit = &replay->units[vta_insn_unit(&program->insns[index])];
         struct vta_moments *moments = &replay->moments[index];
-        if (unit->dealt - unit->taken == COMMAND_QUEUE) {
+        if (unit->dealt - unit->taken == VTA_BOARD_COMMANDS) {
             replay->fetch_stalled = true;
             return;
         }
@@ -253,7 +249,8 @@ static bool leave(struct replay *replay, struct unit *unit, enum vta_core_unit i
     enum vta_queue pushes[2];
     pushes_of(&replay->program->insns[unit->insn], id, pushes);
     for (int i = 0; i < 2; i++)
-        if (pushes[i] != VTA_QUEUE_COUNT && tokens_in(&replay->queues[pushes[i]]) >= TOKEN_QUEUE)
+        if (pushes[i] != VTA_QUEUE_COUNT &&
+            tokens_in(&replay->queues[pushes[i]]) >= VTA_BOARD_TOKENS)
             return false;
     for (int i = 0; i < 2; i++)
         if (pushes[i] != VTA_QUEUE_COUNT)
@@ -376,10 +373,10 @@ static int run(struct replay *replay, const _Atomic int *stop, struct vta_error 
     for (settle(replay); !all_done(replay); settle(replay)) {
         uint64_t cycles = until_event(replay);
         if (cycles == NEVER)
-            return vta_error_limit(error, VTA_EDEADLOCK, TOKEN_QUEUE, TOKEN_QUEUE + 1,
+            return vta_error_limit(error, VTA_EDEADLOCK, VTA_BOARD_TOKENS, VTA_BOARD_TOKENS + 1,
                                    "the board would hang: its token queues hold %d tokens and its "
                                    "command queues %d instructions, and the program needs more",
-                                   TOKEN_QUEUE, COMMAND_QUEUE);
+                                   VTA_BOARD_TOKENS, VTA_BOARD_COMMANDS);
         if (stop != NULL && *stop != 0)
             return vta_error_set(error, *stop, "stopped while its time was predicted");
         advance(replay, cycles);

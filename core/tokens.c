@@ -11,6 +11,23 @@ const char *vta_queue_name(enum vta_queue queue)
     return queue < VTA_QUEUE_COUNT ? names[queue] : "no queue";
 }
 
+uint32_t vta_tokens_in(const struct vta_tokens *tokens, enum vta_queue queue)
+{
+    switch (queue) {
+    case VTA_QUEUE_LOAD_COMPUTE:
+        return tokens->load_to_compute;
+    case VTA_QUEUE_COMPUTE_LOAD:
+        return tokens->compute_to_load;
+    case VTA_QUEUE_COMPUTE_STORE:
+        return tokens->compute_to_store;
+    case VTA_QUEUE_STORE_COMPUTE:
+        return tokens->store_to_compute;
+    case VTA_QUEUE_COUNT:
+        break;
+    }
+    return 0;
+}
+
 enum vta_queue vta_pop_queue(enum vta_core_unit unit, bool next)
 {
     switch (unit) {
@@ -57,12 +74,10 @@ struct walk {
     uint64_t queue[VTA_QUEUE_COUNT + 1]; /* tokens now; the extra one is "no queue" */
 };
 
-static void queues_from_tokens(uint64_t *queue, const struct vta_tokens *tokens)
+static void queues_from_tokens(uint64_t *queues, const struct vta_tokens *tokens)
 {
-    queue[VTA_QUEUE_LOAD_COMPUTE] = tokens->load_to_compute;
-    queue[VTA_QUEUE_COMPUTE_LOAD] = tokens->compute_to_load;
-    queue[VTA_QUEUE_COMPUTE_STORE] = tokens->compute_to_store;
-    queue[VTA_QUEUE_STORE_COMPUTE] = tokens->store_to_compute;
+    for (int queue = 0; queue < VTA_QUEUE_COUNT; queue++)
+        queues[queue] = vta_tokens_in(tokens, (enum vta_queue)queue);
 }
 
 /* The first instruction of a unit at or after `index`. */

@@ -9,6 +9,10 @@
 
 #include "program.h"
 
+/* What a board holds; the walk below knows no such end. */
+#define VTA_BOARD_COMMANDS 512  /* instructions that wait for one unit */
+#define VTA_BOARD_TOKENS   1024 /* tokens in one queue */
+
 /* The queues, in the order of the members of struct vta_tokens. */
 enum vta_queue {
     VTA_QUEUE_LOAD_COMPUTE,
@@ -20,6 +24,9 @@ enum vta_queue {
 
 /* "load→compute". */
 const char *vta_queue_name(enum vta_queue queue);
+
+/* How many of the tokens are in one queue. */
+uint32_t vta_tokens_in(const struct vta_tokens *tokens, enum vta_queue queue);
 
 /* The queue that a bit of an instruction pops or pushes, or VTA_QUEUE_COUNT where there is none
  * (load has no previous unit, store no next one: the hardware ignores such a bit). */
