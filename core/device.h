@@ -18,9 +18,10 @@ struct vta_control {
     _Atomic int stop; /* 0, VTA_ECANCELLED or VTA_EDEADLINE: the run ends soon with that error */
 };
 
+/* Where a program's parameters lie during one run. */
 struct vta_binding {
     uint32_t count;
-    const uint32_t *addresses; /* DRAM address of each parameter, a multiple of the page */
+    const uint32_t *addresses; /* DRAM address of each, a multiple of the page; not owned */
 };
 
 struct vta_device_info {
@@ -32,8 +33,8 @@ struct vta_device_info {
 struct vta_device_ops {
     /* SRAM appears at the first run. */
     int (*open)(struct vta_dev **device, const struct vta_hw *hw, struct vta_error *error);
-    /* Executes every instruction. Returns 0, control->stop, VTA_ENOMEM or VTA_EIO.
-     * With skip, loads of micro-ops aside, nothing is computed or moved. */
+    /* Executes every instruction; with skip, none. Returns 0, control->stop, VTA_ENOMEM or
+     * VTA_EIO. */
     int (*run)(struct vta_dev *device, const struct vta_program *program,
                const struct vta_binding *binding, struct vta_dram *dram, bool skip,
                struct vta_control *control, struct vta_error *error);

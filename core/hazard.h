@@ -11,7 +11,7 @@
  * runs the program. Whether something had written it before depends on the board, so the report
  * assumes a new one and keeps, as sets, what a program needs and what it leaves written.
  *
- * *Differences* (only with strict_board): what VTA.md's board does unlike the simulator.
+ * *Differences* (only with strict_board): what a board does unlike the simulator.
  */
 #ifndef VTA_CORE_HAZARD_H
 #define VTA_CORE_HAZARD_H

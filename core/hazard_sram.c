@@ -1,10 +1,10 @@
 /* hazard_sram.c: races in INP, WGT and OUT, and SRAM entries that are read unwritten (hazard.h).
  *
  * One walk in execution order. Per entry of INP, WGT and OUT it remembers the latest compute
- * instruction that accessed it. A load or store is compared when all compute instructions that it
- * does not precede nor run beside are still to come, so an entry holds a race exactly where its
- * latest access does not precede the load or store. Only then are the instructions beside it looked
- * at one by one.
+ * instruction that accessed it. A load or store is compared just before the first compute
+ * instruction that it precedes is passed: all that precede it or run beside it have been passed
+ * then, so an entry holds a race exactly where its latest access does not precede the load or
+ * store. Only then are the instructions beside it looked at one by one.
  */
 #include <stdlib.h>
 

@@ -58,7 +58,8 @@ void vta_runtime_fail(struct vta_runtime *runtime, const struct vta_error *error
 /* Forgets what was recorded, pending pops and the board's tokens, and any error: for a caller whose
  * kernel gave up half-way. */
 void vta_runtime_abandon(struct vta_runtime *runtime);
-/* As after vta_runtime_new, but for the buffers: no error, stream, pending pops, kernels. */
+/* As after vta_runtime_new, but for the buffers and the result of runs: no error, stream, pending
+ * pops, kernels or debug flags. */
 void vta_runtime_reset(struct vta_runtime *runtime);
 
 /* ---- Buffers ------------------------------------------------------------------------------- */
@@ -71,8 +72,7 @@ int vta_runtime_release(struct vta_runtime *runtime, void *buffer, struct vta_er
 int vta_runtime_find(const struct vta_runtime *runtime, const void *pointer, uint64_t nbytes,
                      void **begin, uint64_t *buffer_bytes, struct vta_error *error);
 
-/* ---- What generated code calls; VTA.md and libvta name the parameters -------------------------
- */
+/* ---- What generated code calls; the parameters are named as libvta names them ---------------- */
 
 void vta_runtime_load_2d(struct vta_runtime *runtime, const void *src, uint32_t src_elem_offset,
                          uint32_t x_size, uint32_t y_size, uint32_t x_stride, uint32_t x_pad_before,

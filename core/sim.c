@@ -88,7 +88,7 @@ static int power_on(struct vta_sim *sim, struct vta_error *error)
         power_off(sim);
         return vta_error_set(error, VTA_ENOMEM, "no memory for the simulator's SRAM");
     }
-    /* The mapping is zero; only sets that keep a zero weight as another byte must write it. */
+    /* The mapping is zero, but a set may keep a zero weight as another byte. */
     sim->kernels->load_wgt(sram, 0, NULL, hw->depth[VTA_MEM_WGT]);
     sim->powered = true;
     return 0;

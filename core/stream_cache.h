@@ -2,8 +2,8 @@
  *
  * A runtime that builds a stream for every call builds the same one again and again. What is kept
  * is found by the instructions' bytes (or, where a recorder holds them decoded, by the
- * instructions); it serves where the micro-ops in DRAM and the token counts
- * are the same too, and its addresses are still inside allocations.
+ * instructions); it serves where the micro-ops in DRAM and the token counts are the same too, and
+ * its addresses are still inside allocations.
  */
 #ifndef VTA_CORE_STREAM_CACHE_H
 #define VTA_CORE_STREAM_CACHE_H

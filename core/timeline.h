@@ -35,7 +35,8 @@ void vta_timeline_name(const struct vta_insn *insn, char name[VTA_TIMELINE_NAME]
 int vta_timeline_trace(const struct vta_timeline *timeline, FILE *file, struct vta_error *error);
 
 /* timeline_svg.c: a picture for a report, in itself complete: where each unit's time went, the
- * timeline, the critical path, and the program under the roofline of its hardware. */
+ * timeline, the critical path, and the program under the roofline of its hardware. VTA_EIO or
+ * VTA_ENOMEM. */
 int vta_timeline_svg(const struct vta_timeline *timeline, FILE *file, struct vta_error *error);
 
 #endif

@@ -42,7 +42,7 @@ void svg_number(char text[SVG_NUMBER], double value);
 /* "8 692 702", in groups of three. */
 void svg_count(char text[SVG_NUMBER], uint64_t value);
 
-/* timeline_svg_lanes.c: the timeline proper; returns the y below it. */
+/* timeline_svg_lanes.c: the timeline proper, from y down; *below is where it ends. VTA_ENOMEM. */
 int svg_lanes(const struct vta_timeline *timeline, FILE *file, double y, double *below,
               struct vta_error *error);
 

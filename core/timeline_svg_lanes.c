@@ -13,7 +13,7 @@
 
 #define EXACT_MAX  300u /* instructions that are drawn one by one */
 #define ARROWS_MAX 160u /* tokens that are drawn */
-#define COLUMNS    433u
+#define COLUMNS    433u /* two pixels each */
 #define LANE       38.0 /* height */
 #define GAP        20.0
 

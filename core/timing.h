@@ -2,14 +2,15 @@
  *
  * A program has no branch on data, so its time is decided before it runs, like its safety. The
  * replay here moves no data: three units run their own instructions in order, tokens order them,
- * a fetch unit deals instructions in program order into bounded command queues, and all four share
+ * a fetch unit deals instructions in program order into bounded command queues, and the units share
  * one memory port. What each instruction costs, and on which hardware, says a profile
  * (timing_profile.h). All times are whole cycles of the fabric clock, from the start of fetch.
  *
- * What is not modelled: which DRAM bank or page an address falls into, refresh, and whatever else
+ * What is not modelled: that fetch, whose reads count as use of the port, would slow the units down
+ * or be slowed by them; which DRAM bank or page an address falls into, refresh, and whatever else
  * the host's processor does to memory meanwhile.
  *
- * Deterministic; linear in instructions and DMA rows.
+ * Deterministic; linear in instructions, DMA rows and the bytes that they load.
  */
 #ifndef VTA_CORE_TIMING_H
 #define VTA_CORE_TIMING_H
@@ -38,9 +39,8 @@ const char *vta_timing_wait_name(enum vta_timing_wait wait);
 /* ---- Observing ----------------------------------------------------------------------------- */
 
 #define VTA_TIMING_NONE UINT32_MAX /* no instruction: the bit is not set */
-#define VTA_TIMING_BEFORE                                                                          \
-    (UINT32_MAX - 1) /* the token was in the queue before the program began                        \
-                      */
+/* No instruction: the token was in the queue before the program began. */
+#define VTA_TIMING_BEFORE (UINT32_MAX - 1)
 
 /* One executed instruction. dealt ≤ head ≤ start ≤ end ≤ left.
  *

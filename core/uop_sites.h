@@ -30,14 +30,16 @@ struct vta_uop_sites {
 void vta_uop_sites_init(struct vta_uop_sites *sites, uint32_t max_kernels);
 void vta_uop_sites_free(struct vta_uop_sites *sites);
 
-/* The kernel that was recorded for this place and signature, or NULL where none was. */
+/* The kernel that was recorded for this place and signature, or NULL where none was. It belongs to
+ * the sites, and does not move. */
 struct vta_record_kernel *vta_uop_sites_find(const struct vta_uop_sites *sites,
                                              const void *call_site, const void *signature,
                                              int signature_bytes);
 
 /* What the calls of a recording have to keep: up to two nested loops, all before the first
  * micro-op, and open until the last; one mode, one reset, and for the ALU one opcode and one
- * immediate. VTA_EINVAL, VTA_ESTATE outside (begin: inside) a recording, VTA_ENOMEM. */
+ * immediate. VTA_EINVAL, VTA_ESTATE outside (begin: inside) a recording, VTA_ENOMEM; begin also
+ * VTA_ELIMIT past max_kernels. */
 int vta_uop_record_begin(struct vta_uop_sites *sites, struct vta_error *error);
 int vta_uop_record_loop(struct vta_uop_sites *sites, const struct vta_uop_loop *loop,
                         struct vta_error *error);
