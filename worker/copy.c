@@ -88,7 +88,8 @@ int copy_from_remote(struct session *session, struct tvm_reader *body, uint8_t *
         rc = tvm_read_end(body, error);
     if (rc == 0)
         rc = find_memory(session, &copy, bytes, error);
-    *nbytes = copy.nbytes;
+    if (rc == 0)
+        *nbytes = copy.nbytes;
     return rc;
 }
 

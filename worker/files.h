@@ -1,7 +1,7 @@
 /* files.h: the files of a session: names relative to its scratch folder, none that leads out of it.
  *
- * A name is made of parts between slashes; "..", an absolute name, and a link anywhere on the way
- * are refused, by the kernel while it walks and not by looking first.
+ * A name is made of parts between slashes. An absolute one, or one with ".." in it, is refused as
+ * it stands; a link anywhere on the way, by the kernel while it walks and not by looking first.
  */
 #ifndef VTA_WORKER_FILES_H
 #define VTA_WORKER_FILES_H

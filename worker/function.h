@@ -52,9 +52,11 @@ void function_release(struct function *function); /* NULL is allowed */
 int function_call(struct function *function, union tvm_value *args, const int32_t *codes, int count,
                   struct result *result, struct vta_error *error);
 
-/* ---- For callees: "my.function takes 2 arguments, got 3"; "argument 1 of my.function is a float,
- * not a string" ---------------------------------------------------------------------------- */
+/* ---- For callees --------------------------------------------------------------------------- */
 
+/* Each returns 0, or VTA_EINVAL: "my.function takes 2 arguments, got 3"; "argument 1 of
+ * my.function: expected type string, got float"; "argument 2 of my.function is 7, not from 0 to 1".
+ */
 int arguments_count(const struct function *function, int count, int least, int most,
                     struct vta_error *error);
 int arguments_code(const struct function *function, const int32_t *codes, int index,

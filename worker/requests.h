@@ -46,6 +46,7 @@ int copy_to_remote(struct session *session, uint64_t body_bytes, bool *refused,
 int copy_from_remote(struct session *session, struct tvm_reader *body, uint8_t **bytes,
                      uint64_t *nbytes, struct vta_error *error);
 
+/* Copies one tensor's memory to another's, which has as many bytes (VTA_ESIZE). */
 int copy_among_remote(struct session *session, const struct tvm_wire_tensor *from,
                       const struct tvm_wire_tensor *to, struct vta_error *error);
 

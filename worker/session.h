@@ -1,4 +1,5 @@
-/* session.h: one TVM session from InitServer to its end: packets in, answers out.
+/* session.h: one TVM session from InitServer to its end: packets in, answers out; and the wire that
+ * they come and go by (wire.c).
  */
 #ifndef VTA_WORKER_SESSION_H
 #define VTA_WORKER_SESSION_H

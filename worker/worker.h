@@ -51,13 +51,16 @@ struct worker {
     _Atomic uint64_t cpu_bytes;  /* in use, of max_cpu_bytes */
 };
 
-/* host's calls may be NULL: nobody is told, and nothing can be linked. scratch exists. */
+/* host's calls may be NULL: nobody is told, and nothing can be linked. scratch exists, and is
+ * copied; loader outlives the worker, which must not move. VTA_EIO where the folder cannot be
+ * opened, VTA_ENOMEM; nothing is to be closed then. */
 int worker_open(struct worker *worker, const struct worker_options *options,
                 const struct worker_host *host, const struct module_loader *loader,
                 const char *scratch, struct vta_error *error);
 void worker_close(struct worker *worker);
 
-/* Reconfigure frees the runtime with the board; this makes it (again). NULL with *error. */
+/* The worker's, made by the first call, which counts as first use of the device. NULL with *error
+ * (VTA_ENOMEM). */
 struct vta_runtime *worker_runtime(struct worker *worker, struct vta_error *error);
 
 /* The worker of this process, for machine code; set by worker_open. */

@@ -16,7 +16,8 @@ void *workspace_alloc(struct worker *worker, int device_type, uint64_t nbytes,
 int workspace_free(struct worker *worker, int device_type, void *workspace,
                    struct vta_error *error);
 
-/* Gives everything back, also what kernels never freed. */
+/* Gives the processor's back, also what kernels never freed. Buffers on the device go with the
+ * runtime. */
 void workspace_clear(struct worker *worker);
 
 #endif
