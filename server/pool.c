@@ -256,12 +256,10 @@ static void retire(struct pool *pool)
 void pool_worker_ready(struct pool *pool, struct worker_process *worker,
                        const struct channel_ready *ready)
 {
-    if (!pool->reported || !ready->complete) {
-        if (!pool->reported)
-            log_line(ready->complete ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-                     "TVM sessions run in a box of %s", ready->box);
-        pool->reported = true;
-    }
+    if (!pool->reported)
+        log_line(ready->complete ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+                 "TVM sessions run in a box of %s", ready->box);
+    pool->reported = true;
     log_debug("worker %d is ready", (int)worker->pid);
     deal(pool);
     retire(pool);

@@ -1,8 +1,8 @@
 /* server.h: the daemon's one struct: loop, listeners, connections, and what they share.
  *
  * A run of the daemon: server_start, uv_run, server_clear. SIGTERM or SIGINT: RUNNING → STOPPING
- * (nothing new; runs finish within grace_ms, then they are cancelled) → STOPPED (everything is
- * closed at once); a second signal takes the last step at once. SIGHUP reloads.
+ * (nothing new; runs finish within grace_ms) → CANCELLING (they are cancelled) → STOPPED
+ * (everything is closed at once); a second signal takes the last step at once. SIGHUP reloads.
  */
 #ifndef VTA_SERVER_SERVER_H
 #define VTA_SERVER_SERVER_H

@@ -5,9 +5,10 @@
  *         │                │                   │
  *         └────────────────┴───────────────────┴──▶ ENDING ──▶ freed
  *
- * ENDING begins when the process has ended or is killed; it is over when its end has been seen and
- * its scratch folder is gone. A worker runs code of a client's: nothing that it says is trusted,
- * and whatever it does costs at most itself.
+ * ENDING begins when the process has ended or, unless it is SERVING, is killed: a session counts
+ * until the end of its process is seen. It is over when that was seen and the scratch folder is
+ * gone. A worker runs code of a client's: nothing that it says is trusted, and whatever it does
+ * costs at most itself.
  */
 #ifndef VTA_SERVER_WORKER_PROCESS_H
 #define VTA_SERVER_WORKER_PROCESS_H
