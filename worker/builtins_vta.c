@@ -11,16 +11,6 @@
 
 /* ---- Configuration ------------------------------------------------------------------------- */
 
-/* The runtime goes only with a board that was never used: it has nothing yet. */
-static int reconfigure(struct worker *worker, const struct vta_hw *hw, struct vta_error *error)
-{
-    if (!vta_board_used(worker->board)) {
-        vta_runtime_free(worker->runtime);
-        worker->runtime = NULL;
-    }
-    return vta_board_reconfigure(worker->board, hw, error);
-}
-
 /* A bitstream's name without folders before it and the suffix of a file behind it. */
 static void bitstream_name(char name[VTA_BITSTREAM_NAME], const char *path)
 {
@@ -48,7 +38,7 @@ static int vta_init(struct function *function, union tvm_value *args, const int3
         return rc;
     bitstream_name(name, args[0].s);
     rc = vta_hw_from_bitstream(&hw, name, vta_board_hw(board)->target, error);
-    return rc != 0 ? rc : reconfigure(function->worker, &hw, error);
+    return rc != 0 ? rc : vta_board_reconfigure(board, &hw, error);
 }
 
 static int reconfig_runtime(struct function *function, union tvm_value *args, const int32_t *codes,
@@ -61,7 +51,7 @@ static int reconfig_runtime(struct function *function, union tvm_value *args, co
         rc = arguments_code(function, codes, 0, TVM_STRING, error);
     if (rc == 0)
         rc = vta_hw_from_json(&hw, args[0].s, strlen(args[0].s), error);
-    return rc != 0 ? rc : reconfigure(function->worker, &hw, error);
+    return rc != 0 ? rc : vta_board_reconfigure(function->worker->board, &hw, error);
 }
 
 /* ---- Counters ------------------------------------------------------------------------------ */
