@@ -101,7 +101,7 @@ static int take_object(struct module_build *build, const uint8_t *bytes, size_t 
 }
 
 /* Has the objects linked, and checks the result as if it had been uploaded. */
-static int link_objects(struct module_build *build, const struct worker *worker,
+static int link_library(struct module_build *build, const struct worker *worker,
                         struct vta_error *error)
 {
     enum elf_kind kind;
@@ -132,7 +132,7 @@ static int take_archive(struct module_build *build, const struct worker *worker,
                                           .members = MEMBERS_MAX };
     int rc = unpack_objects(bytes, nbytes, build->name, build->folder, &limits, &build->objects,
                             &build->object_count, error);
-    return rc == 0 ? link_objects(build, worker, error) : rc;
+    return rc == 0 ? link_library(build, worker, error) : rc;
 }
 
 /* Told by content. Takes *bytes over where the upload is the library. */
@@ -146,7 +146,7 @@ static int build_from(struct module_build *build, const struct worker *worker, u
     switch (kind) {
     case ELF_OBJECT:
         rc = take_object(build, *bytes, nbytes, error);
-        return rc == 0 ? link_objects(build, worker, error) : rc;
+        return rc == 0 ? link_library(build, worker, error) : rc;
     case ELF_LIBRARY:
         build->bytes = *bytes;
         build->nbytes = nbytes;
