@@ -90,8 +90,8 @@ static struct vta_plan_loop take_loop(struct vta_plan_loop *loops, uint32_t *cou
 
 /* Takes the longest loop whose iterations meet the same weights (or inputs) and different
  * accumulators. */
-static struct vta_plan_loop take_positions(struct vta_plan_loop *loops, uint32_t *count,
-                                           bool same_inputs)
+static struct vta_plan_loop take_independent(struct vta_plan_loop *loops, uint32_t *count,
+                                             bool same_inputs)
 {
     int best = -1;
     for (uint32_t i = 0; i < *count; i++) {
@@ -159,8 +159,8 @@ int vta_gemm_shape_make(struct vta_gemm_shape *shape, const struct vta_nest_insn
     const uint32_t count = nest->uop_end - nest->uop_begin;
     memset(shape, 0, sizeof(*shape));
     shape->outer_count = loops_of(nest, shape->outer);
-    shape->positions = take_positions(shape->outer, &shape->outer_count, false);
-    shape->outputs = take_positions(shape->outer, &shape->outer_count, true);
+    shape->positions = take_independent(shape->outer, &shape->outer_count, false);
+    shape->outputs = take_independent(shape->outer, &shape->outer_count, true);
     struct vta_plan_loop reduction = take_reduction(shape->outer, &shape->outer_count, count);
 
     struct keyed_uop *sorted = sort_uops(uops, count);
