@@ -45,6 +45,11 @@ const char *svg_kind_colour(enum svg_kind kind)
     return colours[kind];
 }
 
+bool svg_kind_is_light(enum svg_kind kind)
+{
+    return kind == SVG_ALU || kind == SVG_LOAD_UOP || kind == SVG_LOAD_ACC;
+}
+
 static void put_escaped(FILE *file, const char *text)
 {
     for (; *text != '\0'; text++) {
@@ -206,10 +211,7 @@ static void put_bar(const struct vta_timeline *timeline, FILE *file, double y, c
         svg_rect(file, x, y, width, 22, part_colour(part));
         if (width >= 34)
             svg_text(file, x + width / 2, y + 15,
-                     part >= SVG_KINDS || part == SVG_ALU || part == SVG_LOAD_UOP ||
-                             part == SVG_LOAD_ACC
-                         ? "s"
-                         : "b",
+                     part >= SVG_KINDS || svg_kind_is_light((enum svg_kind)part) ? "s" : "b",
                      "middle", "%.0f %%", 100 * (double)parts[part] / whole);
         x += width;
     }

@@ -26,6 +26,8 @@ enum svg_kind {
 enum svg_kind svg_kind_of(const struct vta_insn *insn);
 const char *svg_kind_name(enum svg_kind kind);
 const char *svg_kind_colour(enum svg_kind kind);
+/* Whether that colour wants dark text on it, class "s", rather than "b". */
+bool svg_kind_is_light(enum svg_kind kind);
 
 /* Text with its middle, begin or end at x. class: "t1" title, "h" heading, "t" text, "s" small,
  * "b" small on a colour. */

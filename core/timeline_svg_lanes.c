@@ -88,7 +88,6 @@ static void put_insn(const struct lanes *lanes, uint32_t index)
     const enum svg_kind kind = svg_kind_of(insn);
     const double x = x_of(lanes, event->start), y = lane_y(lanes, (int)event->unit);
     const double width = x_of(lanes, event->end) - x;
-    const bool dark_text = kind == SVG_ALU || kind == SVG_LOAD_UOP || kind == SVG_LOAD_ACC;
     char name[VTA_TIMELINE_NAME];
     if (event->end == event->start)
         return;
@@ -99,7 +98,7 @@ static void put_insn(const struct lanes *lanes, uint32_t index)
             index);
     vta_timeline_name(insn, name);
     const bool named = width >= 6.6 * (double)strlen(name) + 8;
-    const char *class = dark_text ? "s" : "b";
+    const char *class = svg_kind_is_light(kind) ? "s" : "b";
     if (named)
         svg_text(lanes->file, x + width / 2, y + 17, class, "middle", "%s", name);
     if (named || width >= 24)
