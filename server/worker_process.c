@@ -58,6 +58,13 @@ static void on_channel_closed(uv_handle_t *handle)
     release(worker);
 }
 
+static void on_client_closed(uv_handle_t *handle)
+{
+    struct worker_process *worker = handle->data;
+    close(worker->client_fd);
+    release(worker);
+}
+
 /* ---- The folder ----------------------------------------------------------------------------- */
 
 static void on_removal(uv_work_t *work)
@@ -135,6 +142,8 @@ static void on_ended(struct child *child, int status)
                         sizeof worker->reason - strlen(worker->reason), status);
     uv_close((uv_handle_t *)&worker->channel, on_channel_closed);
     uv_close((uv_handle_t *)&worker->timer, on_handle_closed);
+    if (worker->client_fd >= 0)
+        uv_close((uv_handle_t *)&worker->client, on_client_closed);
     worker->removal.data = worker;
     uv_queue_work(&worker->pool->server->loop, &worker->removal, on_removal, after_removal);
     link_process_forget(worker);
@@ -166,7 +175,13 @@ static void watch_session(struct worker_process *worker)
     uint64_t spent = since <= now ? now - since : 0, age = now_ms(worker) - worker->began_ms;
     uint64_t call = config->tvm_call_deadline_ms, idle = config->idle_timeout_s * 1000;
     uint64_t next = UINT64_MAX;
+    uint64_t alone = worker->left_ms != 0 ? now_ms(worker) - worker->left_ms : 0;
 
+    if (worker->left_ms != 0 && alone >= config->grace_ms) {
+        worker_process_kill(worker, "the client closed, and a call went on for %llu ms more",
+                            (unsigned long long)alone);
+        return;
+    }
     if (worker->timeout_ms != 0 && age >= worker->timeout_ms) {
         worker_process_kill(worker, "the client's own -timeout of %.3f s has passed",
                             (double)worker->timeout_ms / 1000);
@@ -182,14 +197,45 @@ static void watch_session(struct worker_process *worker)
                             (unsigned long long)spent / 1000, (unsigned long long)idle / 1000);
         return;
     }
+    if (worker->left_ms != 0)
+        next = config->grace_ms - alone;
     if (worker->timeout_ms != 0)
-        next = worker->timeout_ms - age;
+        next = least(next, worker->timeout_ms - age);
     if (call != 0)
         next = least(next, busy ? call - spent : call);
     if (idle != 0)
         next = least(next, busy ? idle : idle - spent);
     if (next != UINT64_MAX)
         wake_in(worker, next);
+}
+
+/* The client has closed, or says at least that nothing more comes: a worker that waits for more
+ * sees that, too; one that is at a call may finish it, for a while. */
+static void on_client(uv_poll_t *poll, int status, int events)
+{
+    struct worker_process *worker = poll->data;
+    (void)status;
+    (void)events;
+    uv_poll_stop(poll);
+    worker->left_ms = now_ms(worker);
+    if (worker->state == WORKER_SERVING && !worker->muted)
+        watch_session(worker);
+}
+
+/* Before the worker has the socket, and makes it a blocking one. */
+static void watch_client(struct worker_process *worker, int fd)
+{
+    worker->client_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (worker->client_fd < 0)
+        return;
+    if (uv_poll_init(&worker->pool->server->loop, &worker->client, worker->client_fd) != 0) {
+        close(worker->client_fd);
+        worker->client_fd = -1;
+        return;
+    }
+    worker->client.data = worker;
+    worker->references++;
+    uv_poll_start(&worker->client, UV_DISCONNECT, on_client);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -390,6 +436,7 @@ int worker_process_start(struct worker_process **made, struct pool *pool,
     if (worker == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory for a worker");
     worker->pool = pool;
+    worker->client_fd = -1;
     worker->child.ended = on_ended;
     int rc = scratch_make(&pool->scratch, worker->scratch, false, error);
     if (rc != 0) {
@@ -426,6 +473,7 @@ int worker_process_serve(struct worker_process *worker, const struct worker_sess
 {
     const struct channel_head head = { .type = CHANNEL_SESSION, .id = session->id };
     channel_busy(worker->page, false);
+    watch_client(worker, session->fd);
     if (channel_send(worker->channel_fd, &head, session->early, session->early_bytes, session->fd,
                      false) != 0) {
         vta_error_set(error, VTA_EIO, "worker %d: %s", (int)worker->pid, strerror(errno));

@@ -33,7 +33,7 @@ struct worker_process {
     struct worker_process *previous, *next; /* pool's list */
     struct pool *pool;
     enum worker_state state;
-    unsigned references; /* child, channel, timer, removal of the folder */
+    unsigned references; /* child, channel, timer, removal of the folder; client, where watched */
     struct child child;
     pid_t pid; /* for the log, also after its end */
     uv_poll_t channel;
@@ -47,6 +47,9 @@ struct worker_process {
 
     /* Of the session. */
     uint64_t id, began_ms, timeout_ms;
+    uv_poll_t client; /* whether the client is still there; client_fd is another of its socket */
+    int client_fd;    /* -1: not watched */
+    uint64_t left_ms; /* since when the client says nothing more; 0: it may */
     char peer[160];
     char reason[CHANNEL_LINE_MAX]; /* why it ends; "": nobody has said */
     bool killed;                   /* by the daemon */

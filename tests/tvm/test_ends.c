@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -210,6 +211,26 @@ Test(tvm_ends, a_daemon_that_stops_kills_what_does_not_finish_in_time)
     client_expect_end(&client);
     cr_assert_eq(daemon_wait(&daemon_), 0);
     cr_assert(daemon_has_logged(&daemon_, "ended: the server stops"));
+}
+
+Test(tvm_ends, a_call_whose_client_is_gone_is_killed_after_a_while)
+{
+    board_start(&daemon_, FLAGS("--grace-ms", "300"));
+    begin_call("loop_for_ever", 0);
+    client_close(&client);
+    daemon_wait_log(&daemon_, "ended: the client closed, and a call went on");
+    board_check(&daemon_);
+}
+
+Test(tvm_ends, a_client_that_says_that_nothing_more_comes_gets_its_answer)
+{
+    board_start(&daemon_, NULL);
+    begin_call("nap", 300);
+    cr_assert_eq(shutdown(client.fd, SHUT_WR), 0);
+    struct answer answer = client_answer(&client, 1);
+    expect_int(&answer, 300);
+    client_expect_end(&client);
+    daemon_wait_log(&daemon_, "ended: the client closed; ");
 }
 
 /* The first process of the daemon's, from /proc. */
