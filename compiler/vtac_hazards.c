@@ -70,7 +70,8 @@ static void print_verdict(const struct verdict *verdict, const char *where, cons
     }
     print_rest(verdict->hazards, where, name);
     if (is_good(verdict))
-        printf("%s: %s: accepted, no hazards\n", where, name);
+        printf("%s: %s: accepted, no hazards%s\n", where, name,
+               verdict->hazards->complete ? "" : " found, but not everything was compared");
 }
 
 /* ---- For machines -------------------------------------------------------------------------- */

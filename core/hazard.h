@@ -1,6 +1,8 @@
 /* hazard.h: what a verified program does right in a simulator and may do wrong on a board.
  *
- * Exact, like the verifier: what is reported is one, and what is not reported is none.
+ * Exact, like the verifier: what is reported is one and, where the search was complete, what is not
+ * reported is none.
+ *
  * A *race*: two units access the same SRAM entry or the same bytes of DRAM, at least one of them
  * writes, and neither instruction precedes the other (ordering.h). INP and WGT lie between load and
  * compute, OUT between compute and store; DRAM is read by load and compute and written by store.
