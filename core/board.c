@@ -211,7 +211,7 @@ static int bind(const struct vta_dram *dram, const struct vta_program *program,
     return 0;
 }
 
-static void add_counters(struct vta_counters *sum, const struct vta_counters *run)
+void vta_counters_add(struct vta_counters *sum, const struct vta_counters *run)
 {
 #define ADD_COUNTER(name) sum->name += run->name;
     VTA_COUNTERS(ADD_COUNTER)
@@ -261,7 +261,7 @@ static int run_bound(struct vta_board *board, const struct vta_program *program,
     }
     board->tokens = program->after;
     vta_watch_after(&board->watch, program);
-    add_counters(&board->counters, &program->counters);
+    vta_counters_add(&board->counters, &program->counters);
     if (result != NULL) {
         *result = (struct vta_run_result){ .counters = program->counters, .wall_ns = wall_ns };
         predict(board, program, control, result);

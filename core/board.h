@@ -100,6 +100,9 @@ void vta_board_set_hazards(struct vta_board *board, enum vta_hazard_policy polic
 struct vta_tokens vta_board_tokens(const struct vta_board *board);
 void vta_board_set_tokens(struct vta_board *board, struct vta_tokens tokens);
 
+/* Adds a run's counters to a sum. */
+void vta_counters_add(struct vta_counters *sum, const struct vta_counters *run);
+
 /* Sums over all runs since open or clear. */
 struct vta_counters vta_board_counters(const struct vta_board *board);
 void vta_board_clear_counters(struct vta_board *board);

@@ -202,9 +202,7 @@ static void dump_kernel(const struct vta_runtime *runtime, const struct vta_reco
 static void add_result(struct vta_runtime *runtime, const struct vta_run_result *run)
 {
     struct vta_run_result *sum = &runtime->sum;
-#define ADD_COUNTER(name) sum->counters.name += run->counters.name;
-    VTA_COUNTERS(ADD_COUNTER)
-#undef ADD_COUNTER
+    vta_counters_add(&sum->counters, &run->counters);
     sum->wall_ns += run->wall_ns;
     sum->board_cycles += run->board_cycles;
     sum->board_ns += run->board_ns;
