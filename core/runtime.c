@@ -293,8 +293,8 @@ static int element_of(const struct vta_runtime *runtime, const void *pointer, ui
     const uint64_t address = address_of(runtime, pointer);
     if (address % nbytes != 0)
         return vta_error_set(error, VTA_EINVAL,
-                             "a pointer into a buffer is not at a whole element of %u bytes",
-                             nbytes);
+                             "a pointer to DRAM 0x%llx is not at a whole element of %u bytes",
+                             (unsigned long long)address, nbytes);
     const uint64_t index = address / nbytes + offset;
     if (index > UINT32_MAX)
         return vta_error_limit(error, VTA_ERANGE, UINT32_MAX, (int64_t)index,
@@ -453,7 +453,8 @@ static int record_kernel(struct vta_runtime *runtime, void **call_site,
     }
     if (status != 0) {
         vta_uop_record_abandon(&runtime->sites);
-        return vta_error_set(error, VTA_EINVAL, "its recording returned %d", status);
+        return vta_error_set(error, VTA_EINVAL, "the recording of a micro-op kernel returned %d",
+                             status);
     }
     rc = vta_uop_record_end(&runtime->sites, call_site, signature, signature_bytes, kernel, error);
     if (rc == 0 && (runtime->debug & VTA_DEBUG_DUMP_UOP))

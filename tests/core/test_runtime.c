@@ -402,7 +402,7 @@ Test(runtime, passes_on_that_a_recording_failed)
 {
     void *site = NULL;
     cr_expect_eq(vta_runtime_kernel(queue.runtime, 0, &site, record_failure, NULL, 0), -1);
-    expect_error(VTA_EINVAL, "its recording returned -3");
+    expect_error(VTA_EINVAL, "the recording of a micro-op kernel returned -3");
     cr_expect_eq(vta_runtime_kernel(queue.runtime, 0, &site, record_failure, &site, 8), -1);
     expect_error(VTA_EINVAL, "a signature of 8 bytes, it has 0 or 4");
 }
@@ -490,7 +490,8 @@ Test(runtime, refuses_pointers_and_memories_at_the_call)
     queue_load(&outside, 0, 1, 0, VTA_MEM_INP);
     expect_error(VTA_ERANGE, "load: a pointer outside every buffer");
     queue_load(inp + 1, 0, 1, 0, VTA_MEM_INP);
-    expect_error(VTA_EINVAL, "load: a pointer into a buffer is not at a whole element of 16 bytes");
+    expect_error(VTA_EINVAL,
+                 "load: a pointer to DRAM 0x1001 is not at a whole element of 16 bytes");
     queue_load(inp, UINT32_MAX, 1, 0, VTA_MEM_INP);
     expect_error(VTA_ERANGE, "load: element offset 4294967295 lies outside a board's DRAM");
     queue_load(inp, 0, 1, 0, VTA_MEM_UOP);
