@@ -230,7 +230,7 @@ static void open_session(struct connection *connection, size_t nbytes)
 /* nbytes are in the shared buffer, after some of the magic number that may have come before. */
 static void open_tvm(struct connection *connection, size_t had, size_t nbytes)
 {
-    uint8_t *bytes = connection->server->pool.shared;
+    uint8_t *bytes = connection->server->buffers.shared;
     memmove(bytes + had, bytes, nbytes);
     memcpy(bytes, connection->first, had);
     connection->tvm = tvm_open(connection, bytes, had + nbytes);
@@ -253,7 +253,7 @@ static void close_unknown(struct connection *connection)
 /* nbytes are in the shared buffer. */
 static void look_at_first_bytes(struct connection *connection, size_t nbytes)
 {
-    const uint8_t *bytes = connection->server->pool.shared;
+    const uint8_t *bytes = connection->server->buffers.shared;
     size_t had = connection->first_count;
     for (size_t i = 0; i < nbytes && connection->first_count < SNIFF_BYTES; i++)
         connection->first[connection->first_count++] = bytes[i];
@@ -290,7 +290,7 @@ static void on_room(void *owner, uint8_t **bytes, size_t *nbytes)
     case CONNECTION_SNIFFING:
     case CONNECTION_LINGERING:
     case CONNECTION_CLOSING:
-        *bytes = connection->server->pool.shared;
+        *bytes = connection->server->buffers.shared;
         *nbytes = FIRST_BYTES_MAX;
         break;
     }

@@ -28,7 +28,7 @@ int native_open(struct native **opened, struct connection *connection, struct vt
     }
     struct inbox_limits limits = { .requests = (uint32_t)server->config.max_queued_requests,
                                    .bytes = server->config.max_queued_bytes };
-    inbox_init(&native->inbox, &server->pool, &options.wire, &limits);
+    inbox_init(&native->inbox, &server->buffers, &options.wire, &limits);
     native->connection = connection;
     native->unsent_limit = server->config.max_write_queue_bytes;
     *opened = native;
@@ -309,7 +309,7 @@ void native_job_done(struct native *native)
         send_error(native, &job->message, job->stop, vta_error_text(job->stop));
     else if (is_live(native))
         send_reply(native, &job->message, &job->reply);
-    inbox_pool_give(&native->connection->server->pool, &job->bytes);
+    inbox_pool_give(&native->connection->server->buffers, &job->bytes);
     if (native->connection->state == CONNECTION_CLOSING)
         job_close(job);
     else

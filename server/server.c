@@ -198,7 +198,7 @@ void server_clear(struct server *server)
 {
     uv_loop_close(&server->loop);
     pool_clear(&server->workers);
-    inbox_pool_clear(&server->pool);
+    inbox_pool_clear(&server->buffers);
     msgpack_zone_destroy(&server->zone);
     vta_reply_clear(&server->reply);
     config_clear(&server->config);
@@ -218,7 +218,7 @@ int server_start(struct server *server, struct config *config, const struct conf
         return vta_error_set(error, VTA_EIO, "event loop: %s", uv_strerror(rc));
     }
 
-    if (!msgpack_zone_init(&server->zone, ZONE_BYTES) || inbox_pool_init(&server->pool) != 0)
+    if (!msgpack_zone_init(&server->zone, ZONE_BYTES) || inbox_pool_init(&server->buffers) != 0)
         rc = vta_error_set(error, VTA_ENOMEM, "no memory to start");
     int started = start_handles(server, rc == 0 ? error : NULL);
     if (rc == 0)

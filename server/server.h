@@ -44,7 +44,7 @@ struct server {
     uint64_t session_count; /* of the connections, those that have not had their last word */
 
     /* Shared by all connections between two returns to the loop. */
-    struct inbox_pool pool;
+    struct inbox_pool buffers;
     msgpack_zone zone;      /* of a message that is executed at once */
     struct vta_reply reply; /* of a quick or urgent call */
     /* Small replies of the session at work, which go out together. */
