@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,12 +29,14 @@
 #define WORDS_MAX   900           /* of the linker, in an error's message */
 #define RULES       "vtad link 1" /* another one whenever the arguments below change */
 #define DESCRIPTORS 256
+#define OBJECTS_MS  5000 /* for all objects to come */
 #define PROCESSES   8192 /* twice what all threads of clients' code may be */
 
 static struct linker {
     const char *program, *folder, *user;
     uint64_t cache_bytes, file_bytes, memory_bytes, cpu_s;
-    int cache; /* its folder; -1: none */
+    int cache;            /* its folder; -1: none */
+    uint64_t patience_ms; /* until when objects may come, of CLOCK_MONOTONIC */
     EVP_MD_CTX *digest;
     uint32_t count;
     char names[CHANNEL_OBJECTS_MAX][16]; /* in the folder */
@@ -110,10 +113,26 @@ static int check_object(const uint8_t *start, size_t nbytes, struct vta_error *e
                          (unsigned)linker.count);
 }
 
+/* Linkers are few, and others wait for one: a worker has its objects at hand, or is not served. */
+static int await_message(struct vta_error *error)
+{
+    const uint64_t now = channel_now() / 1000000;
+    struct pollfd socket = { .fd = SOCKET, .events = POLLIN };
+    int ready = 0;
+    if (now < linker.patience_ms)
+        ready = poll(&socket, 1, (int)(linker.patience_ms - now));
+    if (ready > 0)
+        return 0;
+    return vta_error_limit(error, VTA_ETIMEOUT, OBJECTS_MS, OBJECTS_MS,
+                           "linking: the objects did not come within %d ms", OBJECTS_MS);
+}
+
 static int receive(enum link_message type, struct channel_head *head, size_t *nbytes,
                    struct vta_error *error)
 {
     int file;
+    if (await_message(error) != 0)
+        return VTA_ETIMEOUT;
     if (!channel_receive(SOCKET, head, bytes, nbytes, &file, true))
         return vta_error_set(error, VTA_ECLOSED, "linking: the worker is gone");
     if (file >= 0)
@@ -165,6 +184,7 @@ static int receive_objects(struct vta_error *error)
     uint64_t left = linker.file_bytes;
     struct channel_head head;
     size_t nbytes;
+    linker.patience_ms = channel_now() / 1000000 + OBJECTS_MS;
     do {
         int rc = receive(LINK_OBJECT, &head, &nbytes, error);
         if (rc == 0 && (head.number < 1 || head.number > CHANNEL_OBJECTS_MAX))
@@ -322,9 +342,11 @@ int linker_main(char *const *arguments)
     linker.cache = cache[0] != '\0' && linker.cache_bytes > 0
                        ? open(cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
                        : -1;
-    if (serve(&error) != 0) {
-        send_reason(&error);
-        hear_out();
-    }
+    if (serve(&error) == 0)
+        return 0;
+    send_reason(&error);
+    if (error.code == VTA_ETIMEOUT)
+        return 1; /* which the daemon tells a worker that is only slow */
+    hear_out();
     return 0;
 }

@@ -40,7 +40,7 @@ enum link_argument {
 };
 
 /* The linker process, whose standard input is the socket. arguments: LINK_ARGUMENTS of them.
- * Returns its exit status: 0 once it has sent a result. */
+ * Returns its exit status: 0 once the worker has a result. */
 int linker_main(char *const *arguments);
 
 #endif
