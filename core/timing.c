@@ -11,6 +11,7 @@
 #include "timing_path.h"
 #include "timing_profile.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define ONE   (UINT64_C(1) << 16) /* fixed point: a cycle of work, or the whole port */
@@ -104,7 +105,7 @@ static int replay_open(struct replay *replay, const struct vta_timing_profile *p
         return vta_error_set(error, VTA_ENOMEM, "no memory for a program's timing");
     split(replay);
     replay->slowdown = ONE;
-    replay->fetch_cycles = (uint64_t)(VTA_INSN_BYTES / profile->port_bytes_per_cycle + 0.999);
+    replay->fetch_cycles = (uint64_t)ceil(VTA_INSN_BYTES / profile->port_bytes_per_cycle);
     replay->fetch_ready = (uint64_t)profile->dma_row_cycles + replay->fetch_cycles;
     return vta_costs(replay->costs, replay->program, profile, stop, error);
 }

@@ -127,9 +127,12 @@ static bool load_misses(struct cache *cache, const struct vta_program *program, 
 
 /* ---- Costs --------------------------------------------------------------------------------- */
 
+/* Three hours at 100 MHz: no instruction is taken to be longer, so that sums never overflow. */
+#define INSN_CYCLES_MOST (UINT64_C(1) << 40)
+
 static uint64_t up(double cycles)
 {
-    return (uint64_t)ceil(cycles - 1e-9);
+    return cycles < (double)INSN_CYCLES_MOST ? (uint64_t)ceil(cycles - 1e-9) : INSN_CYCLES_MOST;
 }
 
 /* Of a LOAD's padding. */

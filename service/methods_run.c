@@ -253,6 +253,19 @@ static uint64_t raised(const struct evaluation *evaluation, double seconds)
     return next < (double)UINT32_MAX ? (uint64_t)next : UINT32_MAX;
 }
 
+/* Why a run had no predicted time. */
+static int no_board_time(struct vta_request *request)
+{
+    const struct vta_timing_profile *profile = vta_board_profile(request->service->board);
+    if (profile != NULL)
+        return vta_error_set(request->error, VTA_EDEADLOCK,
+                             "the clock is the board's, and %s would hang: its queues are too "
+                             "short for the function",
+                             profile->name);
+    return vta_error_set(request->error, VTA_ESTATE,
+                         "the clock is the board's, but no timing profile says how fast that is");
+}
+
 /* The board's clock: one run, which gives the function its effects, and a time that is the same
  * however often it is asked for. */
 static int evaluate_on_board(struct vta_request *request, const struct call *call,
@@ -261,8 +274,7 @@ static int evaluate_on_board(struct vta_request *request, const struct call *cal
     struct vta_run_result result = { 0 };
     int rc = run_once(request, call, &result);
     if (rc == 0 && result.board_ns == 0)
-        rc = vta_error_set(request->error, VTA_ESTATE,
-                           "the clock is the board's, but no timing profile says how fast that is");
+        rc = no_board_time(request);
     msgpack_pack_array(request->packer, (size_t)evaluation->repeat);
     for (uint64_t i = 0; i < evaluation->repeat && rc == 0; i++)
         msgpack_pack_double(request->packer, (double)result.board_ns * 1e-9);

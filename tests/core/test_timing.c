@@ -235,6 +235,23 @@ Test(timing, refuses_what_has_not_been_verified)
     vta_program_free(program);
 }
 
+Test(timing, does_not_overflow_where_a_nest_is_longer_than_anyone_would_wait)
+{
+    struct vta_timing_profile profile = simple;
+    struct kit kit;
+    kit_init(&kit);
+    kit_uop(&kit, 0, 0, 0, 0);
+    for (int i = 0; i < 40; i++) {
+        struct vta_nest_insn *nest = &kit_alu(&kit, 3, 8)->nest;
+        nest->iter_out = nest->iter_in = (1u << 14) - 1;
+    }
+    kit_finish(&kit);
+    profile.alu_cycles = 100000;
+    struct vta_timing timing = replay(&kit, &profile);
+    cr_expect(timing.cycles > UINT64_C(40) << 40 && timing.cycles < UINT64_C(41) << 40);
+    cr_expect(timing.total_ns > timing.cycles);
+}
+
 /* ---- Long streams: instructions without data ----------------------------------------------- */
 
 static struct vta_program *stream(const struct vta_insn *insns, uint32_t count)
