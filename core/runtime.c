@@ -265,7 +265,7 @@ void vta_runtime_synchronise(struct vta_runtime *runtime)
 {
     if (vta_runtime_failed(runtime))
         return;
-    int rc = runtime->sites.recording.active
+    int rc = runtime->sites.recording.kernel != NULL
                  ? vta_error_set(&runtime->error, VTA_ESTATE,
                                  "synchronise inside the recording of a micro-op kernel")
                  : synchronise(runtime);

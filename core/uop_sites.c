@@ -104,7 +104,7 @@ static int no_memory(struct vta_error *error)
 int vta_uop_record_begin(struct vta_uop_sites *sites, struct vta_error *error)
 {
     struct vta_uop_recording *recording = &sites->recording;
-    if (recording->active)
+    if (recording->kernel != NULL)
         return vta_error_set(error, VTA_ESTATE,
                              "a micro-op kernel is called while another one is recorded");
     if (sites->kernel_count >= sites->max_kernels)
@@ -114,7 +114,7 @@ int vta_uop_record_begin(struct vta_uop_sites *sites, struct vta_error *error)
     struct vta_record_kernel *kernel = calloc(1, sizeof(*kernel));
     if (kernel == NULL)
         return no_memory(error);
-    *recording = (struct vta_uop_recording){ .active = true, .kernel = kernel };
+    *recording = (struct vta_uop_recording){ .kernel = kernel };
     return 0;
 }
 
@@ -124,10 +124,10 @@ void vta_uop_record_abandon(struct vta_uop_sites *sites)
     sites->recording = (struct vta_uop_recording){ 0 };
 }
 
-static int check_active(const struct vta_uop_sites *sites, const char *what,
-                        struct vta_error *error)
+static int check_recording(const struct vta_uop_sites *sites, const char *what,
+                           struct vta_error *error)
 {
-    if (sites->recording.active)
+    if (sites->recording.kernel != NULL)
         return 0;
     return vta_error_set(error, VTA_ESTATE, "%s outside the recording of a micro-op kernel", what);
 }
@@ -137,7 +137,7 @@ int vta_uop_record_loop(struct vta_uop_sites *sites, const struct vta_uop_loop *
 {
     struct vta_uop_recording *recording = &sites->recording;
     struct vta_record_kernel *kernel = recording->kernel;
-    int rc = check_active(sites, "a loop begins", error);
+    int rc = check_recording(sites, "a loop begins", error);
     if (rc != 0)
         return rc;
     if (kernel->uop_count > 0)
@@ -156,7 +156,7 @@ int vta_uop_record_loop(struct vta_uop_sites *sites, const struct vta_uop_loop *
 
 int vta_uop_record_loop_end(struct vta_uop_sites *sites, struct vta_error *error)
 {
-    int rc = check_active(sites, "a loop ends", error);
+    int rc = check_recording(sites, "a loop ends", error);
     if (rc != 0)
         return rc;
     if (sites->recording.open_loops == 0)
@@ -213,7 +213,7 @@ int vta_uop_record_push(struct vta_uop_sites *sites, const struct vta_record_ker
                         const struct vta_uop *uop, struct vta_error *error)
 {
     struct vta_record_kernel *kernel = sites->recording.kernel;
-    int rc = check_active(sites, "a micro-op", error);
+    int rc = check_recording(sites, "a micro-op", error);
     if (rc != 0)
         return rc;
     if (what->alu > 1)
@@ -278,7 +278,7 @@ int vta_uop_record_end(struct vta_uop_sites *sites, void **call_site, const void
                        int signature_bytes, struct vta_record_kernel **kernel,
                        struct vta_error *error)
 {
-    int rc = check_active(sites, "an end", error);
+    int rc = check_recording(sites, "an end", error);
     if (rc != 0)
         return rc;
     if (sites->recording.open_loops > 0)

@@ -18,12 +18,10 @@ struct vta_uop_sites {
     uint32_t count, capacity;
     uint32_t kernel_count, max_kernels;
 
-    /* The kernel that is being recorded. */
     struct vta_uop_recording {
-        bool active;
+        struct vta_record_kernel *kernel; /* that is being recorded, owned; NULL: none is */
         uint32_t open_loops;
         uint32_t uop_capacity;
-        struct vta_record_kernel *kernel; /* owned while active */
     } recording;
 };
 
