@@ -25,6 +25,7 @@ int objects_device(struct tvm_device device, struct vta_error *error);
 /* Zeroed memory of a device. alignment: a power of two up to a page, or 0. */
 int objects_alloc(struct objects *objects, struct tvm_device device, uint64_t nbytes,
                   uint64_t alignment, vta_handle *handle, struct vta_error *error);
+/* VTA_EHANDLE also where it is another device's, or the memory of a returned array. */
 int objects_free_data(struct objects *objects, struct tvm_device device, vta_handle handle,
                       struct vta_error *error);
 
@@ -33,7 +34,8 @@ int objects_free_data(struct objects *objects, struct tvm_device device, vta_han
 int objects_memory(const struct objects *objects, const struct tvm_wire_tensor *tensor,
                    uint64_t nbytes, uint8_t **begin, struct vta_error *error);
 
-/* Each takes over the reference, also where it fails. */
+/* Each takes over the reference, also where it fails. An array gets two handles: of itself, and of
+ * its memory, which goes with it. */
 int objects_add_function(struct objects *objects, struct function *function, vta_handle *handle,
                          struct vta_error *error);
 int objects_add_module(struct objects *objects, struct module *module, vta_handle *handle,
@@ -47,6 +49,7 @@ int objects_add_array(struct objects *objects, struct tvm_tensor *tensor, vta_ha
 int objects_find(const struct objects *objects, vta_handle handle, void **pointer, int32_t *code,
                  struct vta_error *error);
 
+/* No new reference. NULL with VTA_EHANDLE. */
 struct function *objects_function(const struct objects *objects, vta_handle handle,
                                   struct vta_error *error);
 
