@@ -138,7 +138,7 @@ static void print_summary(const char *what, const struct row *rows, size_t count
 static void print_build(const struct vta_timing_profile *profile, const struct row *rows,
                         size_t count, bool cross)
 {
-    printf("%s, %zu cases\n", profile->name, count);
+    printf("%s, %zu case%s\n", profile->name, count, count == 1 ? "" : "s");
     for (size_t k = 0; k < VTA_PROFILE_NUMBER_COUNT; k++) {
         const struct vta_profile_number *number = &vta_profile_numbers()[k];
         printf("  %-22s %g\n", number->name,

@@ -345,7 +345,7 @@ Test(vtac, fits_a_profile_to_measured_cases_and_writes_it)
     write_case("one", "board-a", 100e-6);
     write_case("two", "board-b", 50e-6);
     cr_assert_eq(vtac("tune-profile one two"), 0, "%s", output);
-    expect("board-a, 1 cases\n");
+    expect("board-a, 1 case\n");
     expect("  one                           0.100 ");
     expect("  error      median ");
     cr_assert_eq(vtac("tune-profile -o a.json one"), 0, "%s", output);
