@@ -261,6 +261,14 @@ static void failed(struct vta_runtime *runtime, const char *what, int rc)
         vta_error_prefix(&runtime->error, "%s", what);
 }
 
+/* Between two streams nothing points to a kernel. Where half of what may be kept is there, all are
+ * forgotten, and recorded again when they are called: code that comes and goes uses nothing up. */
+static void forget_many(struct vta_runtime *runtime)
+{
+    if (runtime->sites.kernel_count > runtime->sites.max_kernels / 2)
+        vta_uop_sites_free(&runtime->sites);
+}
+
 void vta_runtime_synchronise(struct vta_runtime *runtime)
 {
     if (vta_runtime_failed(runtime))
@@ -271,6 +279,8 @@ void vta_runtime_synchronise(struct vta_runtime *runtime)
                  : synchronise(runtime);
     if (rc != 0)
         failed(runtime, NULL, rc);
+    else
+        forget_many(runtime);
 }
 
 /* After a call that appended: a stream that the next call might take past the limit runs now. */

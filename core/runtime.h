@@ -34,7 +34,7 @@ enum vta_runtime_debug {
 
 struct vta_runtime_options {
     uint64_t transfer_bytes; /* a stream that would pass it synchronises by itself: 1 << 25 */
-    uint32_t max_kernels;    /* micro-op kernels kept; VTA_ELIMIT beyond */
+    uint32_t max_kernels;    /* micro-op kernels kept; VTA_ELIMIT beyond in one stream */
     /* One line of a dump, without the newline; NULL: dumps go nowhere. */
     void (*log)(void *context, const char *line);
     void *context;

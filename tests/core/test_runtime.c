@@ -679,6 +679,28 @@ Test(runtime, keeps_at_most_so_many_kernels)
     queue.runtime = usual;
 }
 
+Test(runtime, forgets_kernels_between_streams_before_there_are_too_many)
+{
+    struct vta_runtime_options options;
+    struct vta_runtime *runtime, *usual = queue.runtime;
+    void *lasting = NULL;
+    vta_runtime_options_default(&options);
+    options.max_kernels = 4;
+    cr_assert_eq(vta_runtime_new(&runtime, queue.board, &options, &queue.error), 0);
+    queue.runtime = runtime;
+    for (int i = 0; i < 100; i++) {
+        void *passing = NULL;
+        cr_assert_eq(queue_kernel(&clear, &lasting), 0);
+        cr_assert_eq(queue_kernel(&clear, &passing), 0);
+        cr_assert_eq(queue_kernel(&clear, &lasting), 0);
+        queue_synchronise();
+    }
+    cr_expect_eq(vta_board_counters(queue.board).uop_load_nbytes,
+                 100u * 2u * clear.uop_count * VTA_UOP_BYTES);
+    vta_runtime_free(runtime);
+    queue.runtime = usual;
+}
+
 Test(runtime, gives_its_buffers_back_when_it_goes)
 {
     struct vta_dram_stats stats;
