@@ -6,7 +6,12 @@
 #ifndef VTA_WORKER_INBOUND_H
 #define VTA_WORKER_INBOUND_H
 
-#include "session.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vta/error.h>
+
+#include "wire.h"
 
 struct inbound {
     const struct wire *wire;

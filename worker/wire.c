@@ -1,11 +1,10 @@
-/* wire.c: a socket as a wire (session.h); blocking. Sends without sendmsg, which a worker has not;
+/* wire.c: a socket as a wire (wire.h). Sends without sendmsg, which a worker has not;
  * SIGPIPE is the process's affair.
  */
+#include "wire.h"
+
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
-
-#include "session.h"
 
 static ssize_t read_socket(void *context, void *bytes, size_t nbytes)
 {
