@@ -19,7 +19,7 @@ struct deadline {
     bool ending;
 };
 
-static uint64_t now_ns(void)
+uint64_t deadline_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -48,7 +48,7 @@ static void *watch(void *context)
     struct deadline *deadline = context;
     pthread_mutex_lock(&deadline->lock);
     while (!deadline->ending) {
-        if (deadline->armed != 0 && now_ns() >= deadline->armed) {
+        if (deadline->armed != 0 && deadline_now() >= deadline->armed) {
             atomic_store(&deadline->control->stop, VTA_EDEADLINE);
             deadline->armed = 0;
             pthread_cond_broadcast(&deadline->changed); /* to who pauses */
@@ -105,7 +105,7 @@ void deadline_arm(struct deadline *deadline)
 {
     if (deadline == NULL)
         return;
-    uint64_t moment = now_ns() + (uint64_t)deadline->ms * 1000000u;
+    uint64_t moment = deadline_now() + (uint64_t)deadline->ms * 1000000u;
     pthread_mutex_lock(&deadline->lock);
     deadline->armed = moment;
     if (deadline->sleeping == 0)
@@ -125,7 +125,7 @@ bool deadline_disarm(struct deadline *deadline)
 
 void deadline_pause(struct deadline *deadline, uint32_t ms)
 {
-    uint64_t until = now_ns() + (uint64_t)ms * 1000000u;
+    uint64_t until = deadline_now() + (uint64_t)ms * 1000000u;
     struct timespec at = timespec_of(until);
     if (deadline == NULL) {
         while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
@@ -133,7 +133,7 @@ void deadline_pause(struct deadline *deadline, uint32_t ms)
         return;
     }
     pthread_mutex_lock(&deadline->lock);
-    while (now_ns() < until && atomic_load(&deadline->control->stop) == 0)
+    while (deadline_now() < until && atomic_load(&deadline->control->stop) == 0)
         pthread_cond_timedwait(&deadline->changed, &deadline->lock, &at);
     pthread_mutex_unlock(&deadline->lock);
 }

@@ -20,6 +20,9 @@ void deadline_arm(struct deadline *deadline);
 /* Ends that; control->stop is 0 again. Returns whether time was up. */
 bool deadline_disarm(struct deadline *deadline);
 
+/* The clock that deadlines go by: CLOCK_MONOTONIC in ns. */
+uint64_t deadline_now(void);
+
 /* Waits for ms, or until the deadline is over. deadline may be NULL. */
 void deadline_pause(struct deadline *deadline, uint32_t ms);
 
