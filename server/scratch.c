@@ -12,13 +12,13 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 
-#define PREFIX     "vtad-scratch-"
-#define DEPTH_MAX  32    /* of folders in folders, a descriptor each */
-#define ROUNDS_MAX 10000 /* of emptying a folder that grows deep ones */
+#define PREFIX    "vtad-scratch-"
+#define DEPTH_MAX 32 /* of folders in folders, a descriptor each */
 
 /* ---- Removing ------------------------------------------------------------------------------ */
 
@@ -33,9 +33,22 @@ static int open_folder(int at, const char *name)
     return fd;
 }
 
+struct removal {
+    int top;        /* the folder that goes */
+    uint64_t until; /* when to pause, of CLOCK_MONOTONIC in ms */
+    uint64_t done;  /* removed or moved */
+};
+
+static uint64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
 /* By descriptors, so that a folder that turns into a link on the way leads nowhere. Folders too far
- * down are moved up to `top`, which is emptied again then. */
-static void empty(int folder, int top, int depth)
+ * down are moved up to the top, which is emptied again then. */
+static void empty(struct removal *removal, int folder, int depth)
 {
     static _Atomic unsigned moved;
     DIR *list = fdopendir(folder);
@@ -44,40 +57,57 @@ static void empty(int folder, int top, int depth)
         return;
     }
     const struct dirent *entry;
-    while ((entry = readdir(list)) != NULL) {
+    while ((removal->done == 0 || clock_ms() < removal->until) && (entry = readdir(list)) != NULL) {
         char name[32];
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        if (unlinkat(dirfd(list), entry->d_name, 0) == 0 || (errno != EISDIR && errno != EPERM))
+        if (unlinkat(dirfd(list), entry->d_name, 0) == 0) {
+            removal->done++;
+            continue;
+        }
+        if (errno != EISDIR && errno != EPERM)
             continue;
         int inner = open_folder(dirfd(list), entry->d_name);
         if (inner < 0)
             continue;
         if (depth < DEPTH_MAX) {
-            empty(inner, top, depth + 1);
-            unlinkat(dirfd(list), entry->d_name, AT_REMOVEDIR);
+            empty(removal, inner, depth + 1);
+            removal->done += unlinkat(dirfd(list), entry->d_name, AT_REMOVEDIR) == 0;
             continue;
         }
         close(inner);
         snprintf(name, sizeof name, "deep-%u", moved++);
-        renameat(dirfd(list), entry->d_name, top, name);
+        removal->done += renameat(dirfd(list), entry->d_name, removal->top, name) == 0;
     }
     closedir(list);
 }
 
-int scratch_remove(const char *path)
+int scratch_remove_some(const char *path, uint64_t ms)
 {
-    int top = open_folder(AT_FDCWD, path), rc = -1, reason = errno;
-    for (int i = 0; i < ROUNDS_MAX && top >= 0 && rc != 0; i++) {
-        int folder = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct removal removal = { .top = open_folder(AT_FDCWD, path) };
+    int rc = -1, reason = errno;
+    removal.until = ms < UINT64_MAX ? clock_ms() + ms : UINT64_MAX;
+    for (bool more = removal.top >= 0; more;) {
+        int folder = openat(removal.top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        removal.done = 0;
         if (folder >= 0)
-            empty(folder, top, 0);
+            empty(&removal, folder, 0);
         rc = rmdir(path);
         reason = errno;
+        more = rc != 0 && removal.done > 0;
+        if (more && clock_ms() >= removal.until) {
+            reason = EAGAIN;
+            more = false;
+        }
     }
-    if (top >= 0)
-        close(top);
+    if (removal.top >= 0)
+        close(removal.top);
     return rc == 0 ? 0 : -reason;
+}
+
+int scratch_remove(const char *path)
+{
+    return scratch_remove_some(path, UINT64_MAX);
 }
 
 /* ---- Left-overs ---------------------------------------------------------------------------- */

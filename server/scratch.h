@@ -9,11 +9,13 @@
 #ifndef VTA_SERVER_SCRATCH_H
 #define VTA_SERVER_SCRATCH_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include <vta/error.h>
 
 #define SCRATCH_PATH_MAX 256
+#define SCRATCH_SLICE_MS 20 /* of removing, between which runs have their turn */
 
 struct scratch {
     char path[SCRATCH_PATH_MAX]; /* "": none is open */
@@ -34,5 +36,8 @@ int scratch_make(const struct scratch *scratch, char *path, bool own, struct vta
 
 /* Removes a folder and all in it, following no link. Blocks; any thread. 0 or a negative errno. */
 int scratch_remove(const char *path);
+/* The same for about so long: -EAGAIN where time was up before all was gone. For threads that
+ * others wait for: machine code may leave any number of files. */
+int scratch_remove_some(const char *path, uint64_t ms);
 
 #endif

@@ -70,13 +70,17 @@ static void on_client_closed(uv_handle_t *handle)
 static void on_removal(uv_work_t *work)
 {
     struct worker_process *worker = work->data;
-    worker->removal_rc = scratch_remove(worker->scratch);
+    worker->removal_rc = scratch_remove_some(worker->scratch, SCRATCH_SLICE_MS);
 }
 
 static void after_removal(uv_work_t *work, int status)
 {
     struct worker_process *worker = work->data;
     (void)status;
+    if (worker->removal_rc == -EAGAIN) {
+        uv_queue_work(&worker->pool->server->loop, work, on_removal, after_removal);
+        return;
+    }
     if (worker->removal_rc != 0)
         log_warning("%s could not be removed: %s", worker->scratch, strerror(-worker->removal_rc));
     release(worker);

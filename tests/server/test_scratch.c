@@ -191,3 +191,21 @@ Test(scratch, says_where_it_cannot_be)
         cr_assert_not_null(strstr(error.message, "no user 'no-such-user'"), "%s", error.message);
     }
 }
+
+/* As a thread does that others wait for. */
+Test(scratch, is_removed_a_little_at_a_time)
+{
+    char *tree = strdup(in(parent, "tree")), name[16];
+    int rc, slices = 0;
+    cr_assert_eq(mkdir(tree, 0700), 0);
+    for (int i = 0; i < 50; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        make_file(tree, name);
+    }
+    while ((rc = scratch_remove_some(tree, 0)) == -EAGAIN)
+        slices++;
+    cr_assert_eq(rc, 0);
+    cr_assert_geq(slices, 49, "%d", slices); /* each removes something, or there is no end */
+    cr_assert_neq(access(tree, F_OK), 0);
+    free(tree);
+}
