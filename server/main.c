@@ -193,13 +193,13 @@ static void size_thread_pool(uint64_t threads)
     setenv("UV_THREADPOOL_SIZE", text, 1);
 }
 
-/* A session has a descriptor, and another one while it is not read from; a worker has one, and
- * another one while it has something linked. */
+/* A session has a descriptor, and another one while it is not read from; a TVM session has its
+ * worker's channel, its client's socket, and another one while it has something linked. */
 static void raise_descriptor_limit(const struct config *config)
 {
     struct rlimit limit;
     uint64_t sessions = config->max_sessions, workers = config->max_tvm_sessions + config->tvm_pool;
-    uint64_t need = 2 * (sessions + (config->tvm == TVM_ON ? workers : 0)) + DESCRIPTORS_MORE;
+    uint64_t need = 2 * sessions + DESCRIPTORS_MORE + (config->tvm == TVM_ON ? 3 * workers : 0);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
         return;
     limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
