@@ -102,6 +102,9 @@ int vta_watch_before(struct vta_watch *watch, const struct vta_program *program,
     make_ready(watch, program);
     if (watch->options.report != NULL)
         tell_of_unwritten(watch, program);
+    if (first && !program->hazards->complete && watch->options.report != NULL)
+        watch->options.report(watch->options.context,
+                              "hazards: not everything was compared, there may be more");
     if (watch->options.policy == VTA_HAZARDS_FAIL)
         return vta_hazards_error(program, program->hazards, error);
     if (first && watch->options.report != NULL)

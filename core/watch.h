@@ -26,8 +26,9 @@ struct vta_watch {
 /* What to look for in raw streams, or NULL where nobody would hear of it. */
 const struct vta_hazard_options *vta_watch_looks_for(const struct vta_watch *watch);
 
-/* Before a stream's program runs. `first`: it was not seen before, so its races are told. What it
- * reads and nothing has written is told once. VTA_EHAZARD where the policy is to fail. */
+/* Before a stream's program runs. `first`: it was not seen before, so its races are told, and that
+ * there may be more where not everything was compared. What it reads and nothing has written is
+ * told once. VTA_EHAZARD where the policy is to fail. */
 int vta_watch_before(struct vta_watch *watch, const struct vta_program *program, bool first,
                      struct vta_error *error);
 

@@ -201,3 +201,28 @@ Test(watch, takes_everything_for_written_after_a_program_that_nobody_looked_at)
     vta_program_free(program);
     scene_close(&scene);
 }
+
+Test(watch, says_where_a_search_was_not_complete_and_does_not_fail_for_it)
+{
+    for (int policy = VTA_HAZARDS_WARN; policy <= VTA_HAZARDS_FAIL; policy++) {
+        struct lines lines = { .count = 0 };
+        struct kit kit;
+        kit_init(&kit);
+        kit_finish(&kit);
+        struct vta_program *program = kit_program(&kit);
+        const struct vta_verify_options options = { 0 };
+        const struct vta_hazard_options looks = { 0 };
+        struct vta_watch watch = { .options = { .policy = (enum vta_hazard_policy)policy,
+                                                .report = take_line,
+                                                .context = &lines } };
+        cr_assert_eq(vta_verify(program, &options, &error), 0, "%s", error.message);
+        cr_assert_eq(vta_program_find_hazards(program, &looks, &error), 0);
+        program->hazards->complete = false; /* which by itself takes a million rows */
+        cr_assert_eq(vta_watch_before(&watch, program, true, &error), 0);
+        cr_assert_str_eq(lines.text, "hazards: not everything was compared, there may be more\n");
+        cr_assert_eq(vta_watch_before(&watch, program, false, &error), 0);
+        cr_assert_eq(lines.count, 1, "told again: %s", lines.text);
+        vta_watch_reset(&watch);
+        vta_program_free(program);
+    }
+}
