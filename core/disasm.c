@@ -26,6 +26,31 @@ static void put(struct line *line, const char *format, ...)
         line->used += (size_t)n;
 }
 
+/* ---- Words --------------------------------------------------------------------------------- */
+
+const char *vta_opcode_word(uint32_t opcode)
+{
+    static const char *const words[8] = { "LOAD", "STORE", "GEMM", "FINISH",
+                                          "ALU",  "OP5",   "OP6",  "OP7" };
+    return words[opcode & 7];
+}
+
+const char *vta_memory_word(uint32_t memory)
+{
+    static const char *const words[8] = {
+        "uop", "wgt", "inp", "acc", "out", "acc8", "mem6", "mem7"
+    };
+    return words[memory & 7];
+}
+
+const char *vta_alu_word(uint32_t alu_opcode)
+{
+    static const char *const words[8] = { "min", "max", "add", "shr", "mul", "op5", "op6", "op7" };
+    return words[alu_opcode & 7];
+}
+
+/* ---- Tokens -------------------------------------------------------------------------------- */
+
 /* " pop:load": a token from or to a neighbour; a bit that leads nowhere is shown as such. */
 static void put_token(struct line *line, const char *verb, uint32_t set, int neighbour)
 {
@@ -77,16 +102,11 @@ static int64_t value_of(const struct vta_insn *insn, const char *name, size_t le
 static void put_value(struct line *line, const struct vta_insn *insn, const char *name,
                       size_t length)
 {
-    static const char *const memories[8] = { "uop", "wgt",  "inp",  "acc",
-                                             "out", "acc8", "mem6", "mem7" };
-    static const char *const alu_ops[8] = {
-        "min", "max", "add", "shr", "mul", "op5", "op6", "op7"
-    };
     int64_t value = value_of(insn, name, length);
     if (length == 6 && memcmp(name, "memory", length) == 0)
-        put(line, "%s", memories[value & 7]);
+        put(line, "%s", vta_memory_word((uint32_t)value));
     else if (length == 10 && memcmp(name, "alu_opcode", length) == 0)
-        put(line, "%s", alu_ops[value & 7]);
+        put(line, "%s", vta_alu_word((uint32_t)value));
     else
         put(line, "%lld", (long long)value);
 }
@@ -126,8 +146,6 @@ static void put_text(struct line *line, const struct vta_insn *insn, const char 
 
 size_t vta_insn_print(const struct vta_insn *insn, char *text, size_t size)
 {
-    static const char *const names[8] = { "LOAD", "STORE", "GEMM", "FINISH",
-                                          "ALU",  "OP5",   "OP6",  "OP7" };
     struct line line = { .text = text, .size = size };
 
     if (size != 0)
@@ -138,7 +156,7 @@ size_t vta_insn_print(const struct vta_insn *insn, char *text, size_t size)
         put(&line, "  (%s)", vta_core_unit_name(vta_insn_unit(insn)));
         return line.used;
     }
-    put(&line, "%-6s", names[insn->opcode & 7]);
+    put(&line, "%-6s", vta_opcode_word(insn->opcode));
     put_tokens(&line, insn);
     const char *text_of = vta_format_of(insn->opcode)->text;
     put_text(&line, insn, text_of, text_of + strlen(text_of));

@@ -22,8 +22,7 @@ VTA_PRINTF(2, 3) static void put(struct text *text, const char *format, ...)
 
 static const char *opcode_name(const struct vta_program *program, uint32_t insn)
 {
-    static const char *const names[] = { "LOAD", "STORE", "GEMM", "FINISH", "ALU" };
-    return names[program->insns[insn].opcode];
+    return vta_opcode_word(program->insns[insn].opcode);
 }
 
 /* "WGT 0 to 15", "8 entries of INP 0 to 30", "bytes 0 to 63 of parameter 2". */

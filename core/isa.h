@@ -127,6 +127,12 @@ void vta_uop_decode(struct vta_uop *uop, const struct vta_layout *layout, uint32
 int vta_uop_encode(const struct vta_uop *uop, const struct vta_layout *layout, uint32_t *word,
                    struct vta_error *error);
 
+/* The words of a disassembly: "LOAD"; "inp"; "max". Never NULL, also for what the verifier refuses.
+ */
+const char *vta_opcode_word(uint32_t opcode);
+const char *vta_memory_word(uint32_t memory);
+const char *vta_alu_word(uint32_t alu_opcode);
+
 /* One line without its index: "GEMM   pop:load push:load  uop[1,2) 16×16  acc+1,0 inp+0,1 …".
  * UTF-8, always terminated; returns the length it needed. */
 #define VTA_DISASM_TEXT 192

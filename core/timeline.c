@@ -34,22 +34,20 @@ uint64_t vta_timeline_ns(const struct vta_timeline *timeline, uint64_t cycles)
 
 void vta_timeline_name(const struct vta_insn *insn, char name[VTA_TIMELINE_NAME])
 {
-    static const char *const memories[] = { "uop", "wgt", "inp", "acc", "out", "acc8" };
-    static const char *const alu_ops[] = { "min", "max", "add", "shr", "mul" };
     switch (insn->opcode) {
     case VTA_OP_LOAD:
     case VTA_OP_STORE:
         if (vta_insn_is_nop(insn))
             snprintf(name, VTA_TIMELINE_NAME, "NOP");
         else
-            snprintf(name, VTA_TIMELINE_NAME, "%s %s",
-                     insn->opcode == VTA_OP_LOAD ? "LOAD" : "STORE", memories[insn->mem.memory]);
+            snprintf(name, VTA_TIMELINE_NAME, "%s %s", vta_opcode_word(insn->opcode),
+                     vta_memory_word(insn->mem.memory));
         return;
     case VTA_OP_GEMM:
         snprintf(name, VTA_TIMELINE_NAME, insn->nest.reset ? "GEMM reset" : "GEMM");
         return;
     case VTA_OP_ALU:
-        snprintf(name, VTA_TIMELINE_NAME, "ALU %s", alu_ops[insn->nest.alu_opcode]);
+        snprintf(name, VTA_TIMELINE_NAME, "ALU %s", vta_alu_word(insn->nest.alu_opcode));
         return;
     default:
         snprintf(name, VTA_TIMELINE_NAME, "FINISH");
