@@ -2,14 +2,15 @@
  *
  * Most programs store where they never load, and then sorted spans say so. Where spans do meet, the
  * rows of those transfers cut DRAM into cells, and the walk of hazard_sram.c is made over cells
- * instead of entries, with a tree that assigns to and asks a whole row at once.
+ * instead of entries, with a tree that assigns to and asks a whole row at once. Where there are too
+ * many rows for one tree, DRAM is cut into windows that are walked one after the other.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "hazard_find.h"
 
-/* Rows that are compared; a program has to transfer as many to get there. */
+/* Rows that are walked at once: some 100 bytes of memory each. */
 #define ROWS_MAX (1u << 20)
 
 /* A byte of DRAM: what it counts from comes first. */
@@ -131,6 +132,91 @@ static int keep_meeting(struct transfers *these, const struct transfers *others,
     return 0;
 }
 
+/* ---- Windows ------------------------------------------------------------------------------- */
+
+/* Places from `from` up to, but without, `to`. */
+struct window {
+    struct place from, to;
+};
+
+static bool holds(const struct window *window, struct place place)
+{
+    return compare_places(&window->from, &place) <= 0 && compare_places(&place, &window->to) < 0;
+}
+
+/* The rows of a transfer that have bytes in a window, which may cut the first and the last. */
+static struct vta_run rows_in(const struct window *window, const struct transfer *t)
+{
+    const struct place end = { t->end - 1, t->from.base };
+    struct vta_run rows = { 0, (uint32_t)t->rows };
+    if (compare_places(&window->to, &t->from) <= 0 || compare_places(&window->from, &end) > 0)
+        return (struct vta_run){ 0, 0 };
+    if (window->from.base == t->from.base && window->from.at >= t->from.at + t->nbytes)
+        rows.begin = (uint32_t)((window->from.at - t->from.at - t->nbytes) / t->stride + 1);
+    if (window->to.base == t->from.base && t->rows > 1 && window->to.at < t->end)
+        rows.end = (uint32_t)((window->to.at - 1 - t->from.at) / t->stride + 1);
+    return rows.begin < rows.end ? rows : (struct vta_run){ 0, 0 };
+}
+
+/* The part of a row that a window holds. */
+static struct span row_in(const struct window *window, const struct transfer *t, uint32_t row)
+{
+    struct span span = { { t->from.at + row * t->stride, t->from.base }, 0 };
+    span.end = span.from.at + t->nbytes;
+    if (window->from.base == t->from.base && window->from.at > span.from.at)
+        span.from.at = window->from.at;
+    if (window->to.base == t->from.base && window->to.at < span.end)
+        span.end = window->to.at;
+    return span;
+}
+
+/* Copies those of *from that have rows in a window. Returns how many rows they have there. */
+static uint64_t take_those_in(struct transfers *these, const struct transfers *from,
+                              const struct window *window)
+{
+    uint64_t rows = 0;
+    these->count = 0;
+    for (uint32_t i = 0; i < from->count; i++) {
+        const struct vta_run run = rows_in(window, &from->items[i]);
+        if (run.begin == run.end)
+            continue;
+        these->items[these->count++] = from->items[i];
+        rows += run.end - run.begin;
+    }
+    return rows;
+}
+
+/* Shrinks a window to what the transfers that have rows in it reach. */
+static void shrink(struct window *window, const struct transfers *transfers)
+{
+    struct window reach = { window->to, window->from };
+    for (uint32_t i = 0; i < transfers->count; i++) {
+        const struct transfer *t = &transfers->items[i];
+        const struct place end = { t->end, t->from.base };
+        if (compare_places(&t->from, &reach.from) < 0)
+            reach.from = t->from;
+        if (compare_places(&end, &reach.to) > 0)
+            reach.to = end;
+    }
+    if (compare_places(&reach.from, &window->from) > 0)
+        window->from = reach.from;
+    if (compare_places(&reach.to, &window->to) < 0)
+        window->to = reach.to;
+}
+
+/* Where a window is to be cut: between two bases, if it has several. */
+static struct place middle_of(const struct window *window)
+{
+    struct place middle = window->from;
+    if (window->from.base != window->to.base) {
+        middle.base += (window->to.base - window->from.base + 1) / 2;
+        middle.at = 0;
+    } else {
+        middle.at += (window->to.at - window->from.at) / 2;
+    }
+    return middle;
+}
+
 /* ---- Cells --------------------------------------------------------------------------------- */
 
 /* DRAM cut where a row begins or ends, and for each cell 1 + the latest transfer that read it. */
@@ -141,38 +227,32 @@ struct cells {
     uint32_t *some; /* … that read any of it */
 };
 
-static uint64_t rows_of(const struct transfers *transfers)
-{
-    uint64_t rows = 0;
-    for (uint32_t i = 0; i < transfers->count; i++)
-        rows += transfers->items[i].rows;
-    return rows;
-}
-
-static void add_cuts(struct cells *cells, const struct transfers *transfers)
+static void add_cuts(struct cells *cells, const struct transfers *transfers,
+                     const struct window *window)
 {
     for (uint32_t i = 0; i < transfers->count; i++) {
         const struct transfer *t = &transfers->items[i];
-        for (uint64_t row = 0; row < t->rows; row++) {
-            struct place cut = { t->from.at + row * t->stride, t->from.base };
-            cells->cuts[cells->count++] = cut;
-            cut.at += t->nbytes;
-            cells->cuts[cells->count++] = cut;
+        const struct vta_run rows = rows_in(window, t);
+        for (uint32_t row = rows.begin; row < rows.end; row++) {
+            const struct span span = row_in(window, t, row);
+            cells->cuts[cells->count++] = span.from;
+            cells->cuts[cells->count++] = (struct place){ span.end, span.from.base };
         }
     }
 }
 
 static int cells_make(struct cells *cells, const struct transfers *stores,
-                      const struct transfers *loads, struct vta_error *error)
+                      const struct transfers *loads, const struct window *window, uint64_t rows,
+                      struct vta_error *error)
 {
-    const size_t most = 2 * (size_t)(rows_of(stores) + rows_of(loads));
+    const size_t most = 2 * (size_t)rows;
     cells->cuts = malloc((most + 1) * sizeof(*cells->cuts));
     cells->all = calloc(4 * (most + 1), sizeof(*cells->all));
     cells->some = calloc(4 * (most + 1), sizeof(*cells->some));
     if (cells->cuts == NULL || cells->all == NULL || cells->some == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory to look for races in DRAM");
-    add_cuts(cells, stores);
-    add_cuts(cells, loads);
+    add_cuts(cells, stores, window);
+    add_cuts(cells, loads, window);
     qsort(cells->cuts, cells->count, sizeof(*cells->cuts), compare_places);
     uint32_t count = 0;
     for (uint32_t i = 0; i < cells->count; i++)
@@ -227,12 +307,13 @@ static uint32_t latest(const struct cells *cells, uint32_t node, uint32_t low, u
     return best > cells->all[node] ? best : cells->all[node];
 }
 
-/* The cells of one row. */
-static struct vta_run row_cells(const struct cells *cells, const struct transfer *t, uint64_t row)
+/* The cells of one row, as far as the window holds it. */
+static struct vta_run row_cells(const struct cells *cells, const struct window *window,
+                                const struct transfer *t, uint32_t row)
 {
-    const struct place begin = { t->from.at + row * t->stride, t->from.base };
-    const struct place end = { begin.at + t->nbytes, begin.base };
-    return (struct vta_run){ cut_at(cells, begin), cut_at(cells, end) };
+    const struct span span = row_in(window, t, row);
+    const struct place end = { span.end, span.from.base };
+    return (struct vta_run){ cut_at(cells, span.from), cut_at(cells, end) };
 }
 
 /* ---- Races --------------------------------------------------------------------------------- */
@@ -269,27 +350,31 @@ static struct vta_extent shared_bytes(struct vta_finder *finder, const struct tr
     return extent;
 }
 
-/* Adds the race of a store with a load, if they share bytes. */
-static int compare_pair(struct vta_finder *finder, const struct transfer *store,
+/* The walk over one unit's loads, within a window. */
+struct walk {
+    struct vta_finder *finder;
+    enum vta_core_unit unit;
+    const struct transfers *stores, *loads; /* that have rows in the window */
+    struct window window;
+    struct cells cells;
+    uint32_t passed; /* loads */
+};
+
+/* Adds the race of a store with a load, if they share bytes. Of several windows where they do, the
+ * first one has it. */
+static int compare_pair(const struct walk *walk, const struct transfer *store,
                         const struct transfer *load, struct vta_error *error)
 {
+    struct vta_finder *finder = walk->finder;
     const struct vta_hazard where = { .memory = VTA_HAZARD_DRAM,
                                       .base = store->from.base,
                                       .extent = shared_bytes(finder, store, load) };
     finder->budget -= finder->budget > 0;
-    if (where.extent.count == 0)
+    const struct place first = { where.extent.begin, store->from.base };
+    if (where.extent.count == 0 || !holds(&walk->window, first))
         return 0;
     return vta_finder_add_race(finder, store->insn, true, load->insn, &where, error);
 }
-
-/* The walk over one unit's loads. */
-struct walk {
-    struct vta_finder *finder;
-    enum vta_core_unit unit;
-    const struct transfers *stores, *loads;
-    struct cells cells;
-    uint32_t passed; /* loads */
-};
 
 /* The position in its unit of a load. */
 static uint32_t position_of(const struct walk *walk, uint32_t load)
@@ -301,8 +386,9 @@ static uint32_t position_of(const struct walk *walk, uint32_t load)
 static uint32_t latest_of(const struct walk *walk, const struct transfer *store)
 {
     uint32_t last = 0;
-    for (uint64_t row = 0; row < store->rows; row++) {
-        const struct vta_run run = row_cells(&walk->cells, store, row);
+    const struct vta_run rows = rows_in(&walk->window, store);
+    for (uint32_t row = rows.begin; row < rows.end; row++) {
+        const struct vta_run run = row_cells(&walk->cells, &walk->window, store, row);
         uint32_t found = latest(&walk->cells, 1, 0, walk->cells.count, run);
         last = found > last ? found : last;
     }
@@ -332,25 +418,26 @@ static int compare_store(struct walk *walk, const struct transfer *store, struct
     uint32_t first = load_from(walk, begin);
     int rc = 0;
     for (; rc == 0 && first < last - 1 && walk->finder->budget > 0; first++)
-        rc = compare_pair(walk->finder, store, &walk->loads->items[first], error);
+        rc = compare_pair(walk, store, &walk->loads->items[first], error);
     if (first < last - 1)
         walk->finder->hazards->complete = false;
-    return rc != 0 ? rc : compare_pair(walk->finder, store, &walk->loads->items[last - 1], error);
+    return rc != 0 ? rc : compare_pair(walk, store, &walk->loads->items[last - 1], error);
 }
 
 /* Passes a load: its rows are read from now on. */
 static void pass_load(struct walk *walk)
 {
     const struct transfer *load = &walk->loads->items[walk->passed++];
-    for (uint64_t row = 0; row < load->rows; row++)
-        assign(&walk->cells, 1, 0, walk->cells.count, row_cells(&walk->cells, load, row),
-               walk->passed);
+    const struct vta_run rows = rows_in(&walk->window, load);
+    for (uint32_t row = rows.begin; row < rows.end; row++)
+        assign(&walk->cells, 1, 0, walk->cells.count,
+               row_cells(&walk->cells, &walk->window, load, row), walk->passed);
 }
 
-static int walk_stores(struct walk *walk, struct vta_error *error)
+static int walk_stores(struct walk *walk, uint64_t rows, struct vta_error *error)
 {
     const struct vta_ordering *ordering = &walk->finder->ordering;
-    int rc = cells_make(&walk->cells, walk->stores, walk->loads, error);
+    int rc = cells_make(&walk->cells, walk->stores, walk->loads, &walk->window, rows, error);
     for (uint32_t i = 0; rc == 0 && i < walk->stores->count; i++) {
         const struct transfer *store = &walk->stores->items[i];
         const uint32_t position = ordering->positions[store->insn];
@@ -363,6 +450,42 @@ static int walk_stores(struct walk *walk, struct vta_error *error)
             rc = compare_store(walk, store, error);
     }
     cells_free(&walk->cells);
+    return rc;
+}
+
+/* Finds races whose first byte is in a window, if need be in its halves. */
+static int find_in_window(struct vta_finder *finder, enum vta_core_unit unit,
+                          const struct transfers *all_stores, const struct transfers *all_loads,
+                          struct window window, struct vta_error *error)
+{
+    struct transfers stores = { .items = malloc((all_stores->count + 1) * sizeof(*stores.items)) };
+    struct transfers loads = { .items = malloc((all_loads->count + 1) * sizeof(*loads.items)) };
+    int rc = vta_finder_stopped(finder, error);
+    if (stores.items == NULL || loads.items == NULL) {
+        rc = vta_error_set(error, VTA_ENOMEM, "no memory to look for races in DRAM");
+        goto done;
+    }
+    const uint64_t rows =
+        take_those_in(&stores, all_stores, &window) + take_those_in(&loads, all_loads, &window);
+    if (rc != 0 || stores.count == 0 || loads.count == 0)
+        goto done;
+    shrink(&window, &stores);
+    const struct place middle = middle_of(&window);
+    if (rows <= ROWS_MAX || compare_places(&middle, &window.from) == 0) {
+        struct walk walk = {
+            .finder = finder, .unit = unit, .stores = &stores, .loads = &loads, .window = window
+        };
+        rc = walk_stores(&walk, rows, error);
+        goto done;
+    }
+    rc = find_in_window(finder, unit, &stores, &loads, (struct window){ window.from, middle },
+                        error);
+    if (rc == 0)
+        rc = find_in_window(finder, unit, &stores, &loads, (struct window){ middle, window.to },
+                            error);
+done:
+    free(stores.items);
+    free(loads.items);
     return rc;
 }
 
@@ -380,12 +503,8 @@ static int find_against(struct vta_finder *finder, enum vta_core_unit unit,
         rc = keep_meeting(&stores, &loads, error);
     if (rc != 0)
         goto done;
-    if (rows_of(&stores) + rows_of(&loads) > ROWS_MAX) {
-        finder->hazards->complete = false;
-        goto done;
-    }
-    struct walk walk = { .finder = finder, .unit = unit, .stores = &stores, .loads = &loads };
-    rc = walk_stores(&walk, error);
+    const struct window everything = { { 0, 0 }, { UINT64_MAX, UINT32_MAX } };
+    rc = find_in_window(finder, unit, &stores, &loads, everything, error);
 done:
     free(loads.items);
     free(stores.items);

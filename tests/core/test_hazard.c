@@ -651,3 +651,45 @@ Test(hazard, stops_when_it_is_told_to)
     cr_assert_not_null(strstr(error.message, "looked at for hazards"), "%s", error.message);
     vta_program_free(program);
 }
+
+/* Loads and stores of columns of one matrix, no two of them the same, except that the last store
+ * writes what the last load reads. No token orders any of them. */
+static struct vta_program *columns(uint32_t count)
+{
+    struct vta_insn move = { .mem = { .y_size = 2048, .x_size = 1, .x_stride = 2 * count } };
+    struct draft draft;
+    draft_open(&draft, 2 * count + 2);
+    draft.kit.params[KIT_OUT].access = VTA_ACCESS_READ_WRITE;
+    draft.kit.params[KIT_OUT].type.shape[0] = (int64_t)2 * count * 2048;
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        move.opcode = i % 2 == 0 ? VTA_OP_LOAD : VTA_OP_STORE;
+        move.mem.memory = i % 2 == 0 ? VTA_MEM_INP : VTA_MEM_OUT;
+        draft.relocs[draft.reloc_count++] = (struct vta_reloc){
+            .insn = draft.count, .param = KIT_OUT, .offset = i == 2 * count - 1 ? i - 1 : i
+        };
+        vta_insn_encode(&move, &draft.kit.layout, draft.bytes + draft.count++ * VTA_INSN_BYTES,
+                        NULL);
+    }
+    draft_add(&draft, (struct vta_insn){ .opcode = VTA_OP_STORE, .push_prev = 1 }, 0);
+    draft_add(&draft, (struct vta_insn){ .opcode = VTA_OP_FINISH, .pop_next = 1 }, 0);
+    return draft_close(&draft);
+}
+
+Test(hazard, finds_a_race_once_among_more_rows_than_it_walks_at_a_time)
+{
+    static const uint32_t counts[] = { 10, 300 };
+    for (size_t i = 0; i < 2; i++) {
+        struct vta_program *program = columns(counts[i]);
+        const struct vta_hazard_options options = { 0 };
+        struct vta_hazards *hazards;
+        cr_assert_eq(vta_hazards_find(&hazards, program, &options, NULL), 0);
+        cr_assert(hazards->complete);
+        cr_assert_eq(hazards->found[VTA_HAZARD_RACE], 1);
+        cr_assert_eq(hazards->items[0].kind, VTA_HAZARD_RACE);
+        cr_assert_eq(hazards->items[0].first, 2 * counts[i] - 2);
+        cr_assert_eq(hazards->items[0].second, 2 * counts[i] - 1);
+        cr_assert_eq(hazards->items[0].extent.count, 2048 * 16);
+        vta_hazards_free(hazards);
+        vta_program_free(program);
+    }
+}
