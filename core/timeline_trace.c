@@ -195,7 +195,9 @@ static void put_flows(struct writer *w)
 #define PORT_COUNTER    (VTA_QUEUE_COUNT + VTA_CORE_UNITS)
 #define COUNTERS        (PORT_COUNTER + 1)
 
-/* A counter changes by so much at a time. The port's unit is 1/10000 of what it can carry. */
+#define PORT_FULL 10000 /* what it can carry */
+
+/* A counter changes by so much at a time. */
 struct change {
     uint64_t ns;
     int32_t counter, by;
@@ -226,14 +228,15 @@ static void add_tokens(struct changes *changes, const struct writer *w,
     }
 }
 
-/* A transfer uses the port evenly from its first request to its last byte. */
+/* What a transfer wants of the port, from its first request to its last byte. Where several want
+ * more than there is, all are slowed down and the port is full (put_counter). */
 static void add_port(struct changes *changes, const struct writer *w,
                      const struct vta_timing_event *event)
 {
-    const uint64_t length = event->port_end - event->port_begin;
-    if (event->bytes == 0 || length == 0)
+    const uint64_t alone = event->port_end - event->port_begin - event->port_wait;
+    if (event->bytes == 0 || alone == 0)
         return;
-    const int32_t share = (int32_t)(event->port_busy * 10000 / length);
+    const int32_t share = (int32_t)(event->port_busy * PORT_FULL / alone);
     add_change(changes, PORT_COUNTER, ns_of(w, event->port_begin), share);
     add_change(changes, PORT_COUNTER, ns_of(w, event->port_end), -share);
 }
@@ -254,6 +257,8 @@ static void put_counter(struct writer *w, int counter, uint64_t ns, int64_t valu
     next_event(w);
     fputs("{\"ph\":\"C\",\"pid\":1,\"ts\":", w->file);
     put_us(w->file, ns);
+    if (counter == PORT_COUNTER && value > PORT_FULL)
+        value = PORT_FULL;
     if (counter == PORT_COUNTER)
         fprintf(w->file, ",\"name\":\"memory port\",\"args\":{\"percent\":%lld.%02lld}}",
                 (long long)(value / 100), (long long)(value % 100));
