@@ -11,7 +11,7 @@
 #include "worker/link_cache.h"
 
 #define STARTING_MAX  4 /* at once; more would not be sooner ready */
-#define REFILL_MS     10
+#define REFILL_MS     4
 #define RETRY_MS      100
 #define RETRY_MAX_MS  10000
 #define PROCESSES_MAX 8192                /* and threads of all workers; a bomb's end is at half */
@@ -125,10 +125,16 @@ static void refuse(struct pool *pool, const struct vta_error *error)
     fail_all(pool, error);
 }
 
+/* Starts as many as are waited for, and the next one; where nobody waits, one of those that should
+ * be ready, so that the others leave the processors to the sessions. */
 static void refill(struct pool *pool)
 {
     const struct config *config = config_of(pool);
-    uint64_t wanted = config->tvm_pool + pool->waiting;
+    bool hurry = pool->waiting > 0;
+    uint64_t wanted = hurry && config->tvm_pool > 0 ? pool->waiting + 1
+                      : hurry                       ? pool->waiting
+                                                    : config->tvm_pool;
+    uint64_t at_once = hurry ? STARTING_MAX : 1;
     struct channel_start start;
     struct vta_error error = { .insn = -1 };
     if (!pool->open || pool->stopping || pool->refusal.code != 0 ||
@@ -138,8 +144,8 @@ static void refill(struct pool *pool)
         wanted = 1; /* so that what a box lacks is known from the start */
 
     uint64_t starting = count(pool, WORKER_STARTING);
-    for (uint64_t have = starting + count(pool, WORKER_IDLE);
-         have < wanted && starting < STARTING_MAX; have++, starting++) {
+    for (uint64_t have = starting + count(pool, WORKER_IDLE); have < wanted && starting < at_once;
+         have++, starting++) {
         struct worker_process *worker;
         make_start(pool, &start);
         if (worker_process_start(&worker, pool, &start, &error) != 0) {
@@ -282,7 +288,7 @@ void pool_worker_ended(struct pool *pool, struct worker_process *worker)
         log_warning("idle worker %d has ended: %s", (int)worker->pid, worker->reason);
         pause_starts(pool);
     }
-    refill(pool);
+    refill_soon(pool);
 }
 
 void pool_worker_gone(struct pool *pool, struct worker_process *worker)
