@@ -13,6 +13,9 @@
 /* Rows that are walked at once: some 100 bytes of memory each. */
 #define ROWS_MAX (1u << 20)
 
+/* Rows that are walked in all, which takes some ten seconds. */
+#define ROWS_SEARCHED (1u << 24)
+
 /* A byte of DRAM: what it counts from comes first. */
 struct place {
     uint64_t at;
@@ -489,6 +492,14 @@ done:
     return rc;
 }
 
+static uint64_t rows_of(const struct transfers *transfers)
+{
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < transfers->count; i++)
+        rows += transfers->items[i].rows;
+    return rows;
+}
+
 static int find_against(struct vta_finder *finder, enum vta_core_unit unit,
                         const struct transfers *all_stores, struct vta_error *error)
 {
@@ -503,6 +514,10 @@ static int find_against(struct vta_finder *finder, enum vta_core_unit unit,
         rc = keep_meeting(&stores, &loads, error);
     if (rc != 0)
         goto done;
+    if (rows_of(&stores) + rows_of(&loads) > ROWS_SEARCHED) {
+        finder->hazards->complete = false;
+        goto done;
+    }
     const struct window everything = { { 0, 0 }, { UINT64_MAX, UINT32_MAX } };
     rc = find_in_window(finder, unit, &stores, &loads, everything, error);
 done:

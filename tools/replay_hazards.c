@@ -10,6 +10,8 @@
 #include "case.h"
 #include "replay.h"
 
+static const char not_complete[] = "the search was not complete: there may be more";
+
 /* Puts what was found into a list of texts, or prints it. */
 static void tell(const struct vta_program *program, const struct vta_hazards *hazards, cJSON *texts)
 {
@@ -24,6 +26,8 @@ static void tell(const struct vta_program *program, const struct vta_hazards *ha
     const uint64_t found = vta_hazards_count(hazards) + vta_hazards_warnings(hazards);
     if (texts == NULL && found > hazards->count)
         printf("      and %llu more\n", (unsigned long long)(found - hazards->count));
+    if (texts == NULL && !hazards->complete)
+        printf("      %s\n", not_complete);
 }
 
 static cJSON *add_case(cJSON *list, const char *name, bool ok, const char *reason)
@@ -43,7 +47,7 @@ static bool report(const struct replay_case *rc, const struct vta_program *progr
     const uint64_t count = vta_hazards_count(hazards), warnings = vta_hazards_warnings(hazards);
     cJSON *texts = NULL;
     if (list != NULL)
-        texts = add_case(list, rc->name, count == 0, "");
+        texts = add_case(list, rc->name, count == 0, hazards->complete ? "" : not_complete);
     else if (count == 0 && warnings == 0)
         printf("ok    %s\n", rc->name);
     else

@@ -693,3 +693,15 @@ Test(hazard, finds_a_race_once_among_more_rows_than_it_walks_at_a_time)
         vta_program_free(program);
     }
 }
+
+Test(hazard, says_so_where_there_are_too_many_rows_to_look_for_races)
+{
+    struct vta_program *program = columns(5000);
+    const struct vta_hazard_options options = { 0 };
+    struct vta_hazards *hazards;
+    cr_assert_eq(vta_hazards_find(&hazards, program, &options, NULL), 0);
+    cr_assert(!hazards->complete);
+    cr_assert_eq(hazards->found[VTA_HAZARD_RACE], 0);
+    vta_hazards_free(hazards);
+    vta_program_free(program);
+}
