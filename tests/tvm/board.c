@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,21 @@ unsigned board_expect(const struct daemon *daemon, unsigned processes, unsigned 
     cr_assert_fail("%u processes, not %u; %u descriptors, not %u; %u folders, not %u", p, processes,
                    d, descriptors, f, folders);
     return d;
+}
+
+void board_wait_at_work(const struct daemon *daemon)
+{
+    const struct timespec pause = { .tv_nsec = 10000000 };
+    char pattern[600];
+    snprintf(pattern, sizeof pattern, "%s/vtad-scratch-*/*/at-work", daemon->dir);
+    for (int i = 0; i < WAIT_MS / 10; i++, nanosleep(&pause, NULL)) {
+        glob_t found = { 0 };
+        int rc = glob(pattern, 0, NULL, &found);
+        globfree(&found);
+        if (rc == 0)
+            return;
+    }
+    cr_assert_fail("no kernel is at work: %s", pattern);
 }
 
 uint64_t board_kernel(struct client *client, const char *name)

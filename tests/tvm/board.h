@@ -21,6 +21,9 @@ unsigned board_folders(const struct daemon *daemon);
 unsigned board_expect(const struct daemon *daemon, unsigned processes, unsigned folders,
                       unsigned descriptors);
 
+/* Waits until a kernel that says so (nap, loop_for_ever) is at work in some worker. */
+void board_wait_at_work(const struct daemon *daemon);
+
 /* Loads misbehave.so and returns a kernel of it. */
 uint64_t board_kernel(struct client *client, const char *name);
 /* Opens a session, has it add, and closes it: all is well. */

@@ -76,9 +76,16 @@ KERNEL(exit_process)
     exit((int)args[0].i);
 }
 
+/* So that a test knows that a kernel has begun: a file in the folder of the session. */
+static void show_at_work(void)
+{
+    close(open("at-work", O_CREAT | O_WRONLY, 0600));
+}
+
 KERNEL(loop_for_ever)
 {
     UNUSED, (void)result, (void)result_code;
+    show_at_work();
     for (volatile uint64_t i = 0;; i++)
         ;
 }
@@ -279,6 +286,7 @@ KERNEL(use_a_thread)
 KERNEL(nap)
 {
     UNUSED;
+    show_at_work();
     usleep((useconds_t)args[0].i * 1000);
     return give(result, result_code, args[0].i);
 }

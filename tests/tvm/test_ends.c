@@ -176,7 +176,7 @@ Test(tvm_ends, a_daemon_that_stops_ends_idle_sessions_at_once)
     cr_assert(daemon_has_logged(&daemon_, "ended: the server stops"));
 }
 
-/* Sends a call and waits until the worker is at it: its line in the log says so. */
+/* Sends a call and waits until the kernel is at work. */
 static void begin_call(const char *kernel, uint64_t milliseconds)
 {
     struct packet packet;
@@ -186,14 +186,13 @@ static void begin_call(const char *kernel, uint64_t milliseconds)
     packet_u64(&packet, nap);
     packet_values(&packet, "i", milliseconds);
     packet_send(&client, &packet);
+    board_wait_at_work(&daemon_);
 }
 
 Test(tvm_ends, a_daemon_that_stops_lets_a_request_finish)
 {
-    const struct timespec pause = { .tv_nsec = 200000000 };
     board_start(&daemon_, FLAGS("--grace-ms", "600000"));
     begin_call("nap", 1500);
-    nanosleep(&pause, NULL); /* by then it naps, and will for another second */
     daemon_signal(&daemon_, SIGTERM);
     struct answer answer = client_answer(&client, 1);
     expect_int(&answer, 1500);
@@ -203,10 +202,8 @@ Test(tvm_ends, a_daemon_that_stops_lets_a_request_finish)
 
 Test(tvm_ends, a_daemon_that_stops_kills_what_does_not_finish_in_time)
 {
-    const struct timespec pause = { .tv_nsec = 100000000 };
     board_start(&daemon_, FLAGS("--grace-ms", "300"));
     begin_call("loop_for_ever", 0);
-    nanosleep(&pause, NULL);
     daemon_signal(&daemon_, SIGTERM);
     client_expect_end(&client);
     cr_assert_eq(daemon_wait(&daemon_), 0);
