@@ -84,10 +84,8 @@ static int prepare(posix_spawnattr_t *attributes, posix_spawn_file_actions_t *fi
     sigfillset(&all);
     posix_spawnattr_setsigmask(attributes, &none);
     posix_spawnattr_setsigdefault(attributes, &all);
-    /* The scheduler divides time among sessions (sched(7), autogroup): a thousand threads in one
-     * get what a single one in another gets. */
-    posix_spawnattr_setflags(attributes,
-                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+    posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                             POSIX_SPAWN_SETPGROUP);
     int rc = posix_spawn_file_actions_adddup2(files, input, STDIN_FILENO);
     if (rc == 0)
         rc = posix_spawn_file_actions_addopen(files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
@@ -139,6 +137,6 @@ int child_spawn(struct children *children, struct child *child, char *const *arg
 
 void child_kill(struct child *child)
 {
-    if (child->pid > 0)
-        kill(-child->pid, SIGKILL);
+    if (child->pid > 0 && kill(-child->pid, SIGKILL) != 0)
+        kill(child->pid, SIGKILL); /* on its way from its group to a session of its own */
 }

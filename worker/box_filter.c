@@ -23,6 +23,10 @@ static const char thread_calls[] =
     "getegid uname sysinfo getrusage getrlimit getrandom rt_sigaction rt_sigprocmask rt_sigreturn "
     "rt_sigtimedwait rt_sigsuspend sigaltstack pause restart_syscall";
 
+/* From a process group to a session of its own (worker/main.c), before a client's code is there;
+ * who leads a session can do neither again. */
+static const char session_calls[] = "getsid getpgid setpgid setsid";
+
 static const char time_calls[] =
     "clock_gettime clock_gettime64 clock_getres clock_nanosleep clock_nanosleep_time64 nanosleep "
     "gettimeofday time times";
@@ -127,6 +131,8 @@ int box_filter_worker(bool more, struct vta_error *error)
         rc = add(filter, SCMP_ACT_ALLOW, memory_calls);
     if (rc == 0)
         rc = add(filter, SCMP_ACT_ALLOW, thread_calls);
+    if (rc == 0)
+        rc = add(filter, SCMP_ACT_ALLOW, session_calls);
     if (rc == 0)
         rc = add(filter, SCMP_ACT_ALLOW, time_calls);
     if (rc == 0)
