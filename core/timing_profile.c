@@ -6,10 +6,10 @@
 #include "timing_profile.h"
 
 #include "suggest.h"
+#include "text_file.h"
 #include "timing_profiles.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,26 +200,15 @@ int vta_profile_from_json(struct vta_timing_profile *profile, const char *text, 
 int vta_profile_from_file(struct vta_timing_profile *profile, const char *path,
                           struct vta_error *error)
 {
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL)
-        return vta_error_set(error, VTA_EIO, "%s: %s", path, strerror(errno));
-    int rc;
-    char *text = malloc(TEXT_MAX + 1);
-    if (text == NULL) {
-        rc = vta_error_set(error, VTA_ENOMEM, "%s: no memory to read it", path);
-        goto done;
-    }
-    size_t length = fread(text, 1, TEXT_MAX + 1, file);
-    if (ferror(file)) {
-        rc = vta_error_set(error, VTA_EIO, "%s: %s", path, strerror(errno));
-        goto done;
-    }
+    char *text;
+    size_t length;
+    int rc = vta_text_read(path, TEXT_MAX, &text, &length, error);
+    if (rc != 0)
+        return rc;
     rc = vta_profile_from_json(profile, text, length, error);
     if (rc != 0)
         vta_error_prefix(error, "%s", path);
-done:
     free(text);
-    fclose(file);
     return rc;
 }
 
