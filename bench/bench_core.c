@@ -1,7 +1,6 @@
 /* bench_core.c: what the simulated core computes per second, each row as a ratio against a baseline
  * that is measured in the same run, alternating with it. One core; medians.
  */
-#include <getopt.h>
 #include <glob.h>
 #include <math.h>
 #include <pthread.h>
@@ -618,23 +617,10 @@ static const struct vta_kernels *set_named(const char *name)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-                                             { "smoke", no_argument, NULL, 's' },
-                                             { "help", no_argument, NULL, 'h' },
-                                             { 0 } };
     const char *shared = getenv("VTA_SHARED") != NULL ? getenv("VTA_SHARED") : "../shared";
-    bool json = false;
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option != 'j' && option != 's') {
-            fputs("usage: bench_core [--json] [--smoke]\n"
-                  "Recorded streams are looked for under $VTA_SHARED (default ../shared).\n",
-                  option == 'h' ? stdout : stderr);
-            return option == 'h' ? 0 : 2;
-        }
-        json = json || option == 'j';
-        smoke = smoke || option == 's';
-    }
+    struct measure_options options = { .name = "bench_core", .recordings = true };
+    measure_options(&options, argc, argv);
+    smoke = options.smoke;
 
     table = measure_table_new("bench_core");
     const char *best = usable("vnni") ? "vnni" : usable("avx2") ? "avx2" : "portable";
@@ -658,7 +644,7 @@ int main(int argc, char **argv)
     each_case(shared, "board/vgg-37-*", skip_row, best, 10);
     each_case(shared, "golden/tutorial-matrix_multiply_opt-*", reference_case, best, 0);
     each_case(shared, "board/mobilenet-g-55-*", reference_case, best, 0);
-    measure_table_print(table, json);
+    measure_table_print(table, options.json);
     measure_table_free(table);
     return 0;
 }

@@ -3,7 +3,6 @@
  * the same run, in turn. Medians of rounds, of the rounds' ratios too, so that what else the
  * machine does falls on both sides.
  */
-#include <getopt.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -391,48 +390,14 @@ static void measure_all(struct bench *bench)
     measure_memory(bench);
 }
 
-/* The build's, beside this program's folder. */
-static const char *default_daemon(void)
-{
-    static char path[PATH_MAX + sizeof "/../server/vtad"];
-    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
-    path[length > 0 ? length : 0] = '\0';
-    char *slash = strrchr(path, '/');
-    strcpy(slash != NULL ? slash : path, "/../server/vtad");
-    return path;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct option options[] = { { "daemon", required_argument, NULL, 'd' },
-                                             { "json", no_argument, NULL, 'j' },
-                                             { "smoke", no_argument, NULL, 's' },
-                                             { "help", no_argument, NULL, 'h' },
-                                             { 0 } };
-    struct bench bench = { .much = full, .daemon_path = default_daemon() };
-    bool json = false;
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 'd':
-            bench.daemon_path = optarg;
-            break;
-        case 'j':
-            json = true;
-            break;
-        case 's':
-            bench.much = tiny;
-            break;
-        default:
-            fputs("usage: bench_rpc [--daemon VTAD] [--json] [--smoke]\n"
-                  "The daemon is the build's unless another is named.\n",
-                  option == 'h' ? stdout : stderr);
-            return option == 'h' ? 0 : 2;
-        }
-    }
+    struct measure_options options = { .name = "bench_rpc", .daemon = peer_vtad() };
+    measure_options(&options, argc, argv);
+    struct bench bench = { .much = options.smoke ? tiny : full, .daemon_path = options.daemon };
     bench.table = measure_table_new("bench_rpc");
     measure_all(&bench);
-    measure_table_print(bench.table, json);
+    measure_table_print(bench.table, options.json);
     measure_table_free(bench.table);
     return 0;
 }

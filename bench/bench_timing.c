@@ -1,6 +1,5 @@
 /* bench_timing.c: how much faster a board's time is predicted than it passes.
  */
-#include <getopt.h>
 #include <glob.h>
 #include <math.h>
 #include <stdio.h>
@@ -106,29 +105,17 @@ static void case_rows(const char *shared, const char *pattern, double target)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-                                             { "smoke", no_argument, NULL, 's' },
-                                             { "help", no_argument, NULL, 'h' },
-                                             { 0 } };
     const char *shared = getenv("VTA_SHARED") != NULL ? getenv("VTA_SHARED") : "../shared";
-    bool json = false;
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option != 'j' && option != 's') {
-            fputs("usage: bench_timing [--json] [--smoke]\n"
-                  "Recorded streams are looked for under $VTA_SHARED (default ../shared).\n",
-                  option == 'h' ? stdout : stderr);
-            return option == 'h' ? 0 : 2;
-        }
-        json = json || option == 'j';
-        smoke = smoke || option == 's';
-    }
+    struct measure_options options = { .name = "bench_timing", .recordings = true };
+    measure_options(&options, argc, argv);
+    smoke = options.smoke;
+
     table = measure_table_new("bench_timing");
     tutorial_row();
     case_rows(shared, "board/vgg-*", 100);
     case_rows(shared, "board/resnet-50-10-*", NAN);
     case_rows(shared, "board/mobilenet-g-55-*", NAN);
-    measure_table_print(table, json);
+    measure_table_print(table, options.json);
     measure_table_free(table);
     return 0;
 }

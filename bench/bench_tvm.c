@@ -2,7 +2,6 @@
  * processes that moves the same bytes in the same run, in turn; and a kernel that TVM compiled,
  * timed by its own evaluator, where VTA_SHARED has one.
  */
-#include <getopt.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -514,49 +513,17 @@ static void measure_all(void)
     free(bench.answer);
 }
 
-/* The build's, beside this program's folder. */
-static const char *default_daemon(void)
-{
-    static char path[PATH_MAX + sizeof "/../server/vtad"];
-    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
-    path[length > 0 ? length : 0] = '\0';
-    char *slash = strrchr(path, '/');
-    strcpy(slash != NULL ? slash : path, "/../server/vtad");
-    return path;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct option options[] = { { "daemon", required_argument, NULL, 'd' },
-                                             { "json", no_argument, NULL, 'j' },
-                                             { "smoke", no_argument, NULL, 's' },
-                                             { "help", no_argument, NULL, 'h' },
-                                             { 0 } };
-    bool json = false;
-    int option;
-    bench.much = full;
-    bench.daemon_path = default_daemon();
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 'd':
-            bench.daemon_path = optarg;
-            break;
-        case 'j':
-            json = true;
-            break;
-        case 's':
-            bench.much = tiny;
-            break;
-        default:
-            fputs("usage: bench_tvm [--daemon VTAD] [--json] [--smoke]\n"
-                  "The daemon is the build's unless another is named.\n",
-                  option == 'h' ? stdout : stderr);
-            return option == 'h' ? 0 : 2;
-        }
-    }
+    struct measure_options options = { .name = "bench_tvm",
+                                       .recordings = true,
+                                       .daemon = peer_vtad() };
+    measure_options(&options, argc, argv);
+    bench.much = options.smoke ? tiny : full;
+    bench.daemon_path = options.daemon;
     bench.table = measure_table_new("bench_tvm");
     measure_all();
-    measure_table_print(bench.table, json);
+    measure_table_print(bench.table, options.json);
     measure_table_free(bench.table);
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "measure.h"
 
 #include <cjson/cJSON.h>
+#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,38 @@ struct row {
     double value, ratio, target;
     bool at_least, ok;
 };
+
+/* ---- The command line ---------------------------------------------------------------------- */
+
+void measure_options(struct measure_options *options, int argc, char **argv)
+{
+    static const struct option known[] = { { "json", no_argument, NULL, 'j' },
+                                           { "smoke", no_argument, NULL, 's' },
+                                           { "help", no_argument, NULL, 'h' },
+                                           { "daemon", required_argument, NULL, 'd' },
+                                           { 0 } };
+    const bool runs_daemon = options->daemon != NULL;
+    int option;
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (option == 'j') {
+            options->json = true;
+        } else if (option == 's') {
+            options->smoke = true;
+        } else if (option == 'd' && runs_daemon) {
+            options->daemon = optarg;
+        } else {
+            FILE *to = option == 'h' ? stdout : stderr;
+            fprintf(to, "usage: %s%s [--json] [--smoke]\n", options->name,
+                    runs_daemon ? " [--daemon VTAD]" : "");
+            if (options->recordings)
+                fputs("Recorded streams are looked for under $VTA_SHARED (default ../shared).\n",
+                      to);
+            if (runs_daemon)
+                fputs("The daemon is the build's unless another is named.\n", to);
+            exit(option == 'h' ? 0 : 2);
+        }
+    }
+}
 
 struct measure_table {
     char title[64];

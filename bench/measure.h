@@ -13,6 +13,16 @@ double measure_median(double *samples, size_t count);
 /* The value below which this share (0…1) of the samples lies; sorts them. */
 double measure_percentile(double *samples, size_t count, double share);
 
+/* What a benchmark's command line says. */
+struct measure_options {
+    const char *name;   /* of the program; set by it, as the next two */
+    const char *daemon; /* vtad's path where none is named; NULL: it runs no daemon */
+    bool recordings;    /* whether it looks for recorded streams; set by it */
+    bool json, smoke;   /* --json; --smoke: measure next to nothing, to see that it runs */
+};
+/* Reads it. Prints how it is used and ends the program where it asks for that or is wrong. */
+void measure_options(struct measure_options *options, int argc, char **argv);
+
 struct measure_table;
 struct measure_table *measure_table_new(const char *title); /* never NULL */
 

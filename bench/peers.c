@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -241,6 +242,16 @@ void peer_stop(struct peer *peer)
 }
 
 /* ---- Processors ---------------------------------------------------------------------------- */
+
+const char *peer_vtad(void)
+{
+    static char path[PATH_MAX + sizeof "/../server/vtad"];
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
+    path[length > 0 ? length : 0] = '\0';
+    char *slash = strrchr(path, '/');
+    strcpy(slash != NULL ? slash : path, "/../server/vtad");
+    return path;
+}
 
 void peer_processors(int processors[2])
 {

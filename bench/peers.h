@@ -24,6 +24,9 @@ void peer_start_raw(struct peer *peer);
 double peer_pss(const struct peer *peer);
 void peer_stop(struct peer *peer);
 
+/* Path of the vtad that was built together with this program. */
+const char *peer_vtad(void);
+
 /* The first processor that this process may use, and the last; the same where there is but one. */
 void peer_processors(int processors[2]);
 /* Binds a process, or this one (pid 0). */
