@@ -181,7 +181,13 @@ int main(int argc, char **argv)
     cJSON *list = NULL;
     struct vta_error error;
     const char *profile = NULL;
-    bool time = false, hazards = false, strict_board = false;
+    const char *of_other_mode = NULL; /* what is wrong together with the mode */
+    enum mode {
+        RUN,
+        TIME,
+        HAZARDS
+    } mode = RUN;
+    bool kernels = false, strict_board = false;
     int matched = 0, option;
 
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -195,15 +201,18 @@ int main(int argc, char **argv)
                 cJSON_Delete(list);
                 return 2;
             }
+            kernels = true;
             break;
         case 't':
-            time = true;
+            of_other_mode = mode == HAZARDS ? "--hazards" : of_other_mode;
+            mode = TIME;
             break;
         case 'p':
             profile = optarg;
             break;
         case 'z':
-            hazards = true;
+            of_other_mode = mode == TIME ? "--time" : of_other_mode;
+            mode = HAZARDS;
             break;
         case 's':
             strict_board = true;
@@ -219,16 +228,29 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    if (kernels && mode != RUN)
+        of_other_mode = "--kernels";
+    if (profile != NULL && mode != TIME)
+        of_other_mode = "--profile";
+    if (strict_board && mode != HAZARDS)
+        of_other_mode = "--strict-board";
+    if (of_other_mode != NULL) {
+        static const char *const modes[] = { "a run", "--time", "--hazards" };
+        fprintf(stderr, "vta-replay: %s does not go with %s; try 'vta-replay --help'\n",
+                of_other_mode, modes[mode]);
+        cJSON_Delete(list);
+        return 2;
+    }
     if (optind == argc) {
         fputs("vta-replay: no case given; try 'vta-replay --help'\n", stderr);
         cJSON_Delete(list);
         return 2;
     }
-    if (time || hazards) {
+    if (mode != RUN) {
         bool json = list != NULL;
         cJSON_Delete(list);
-        return time ? replay_time(argv + optind, argc - optind, profile, json)
-                    : replay_hazards(argv + optind, argc - optind, strict_board, json);
+        return mode == TIME ? replay_time(argv + optind, argc - optind, profile, json)
+                            : replay_hazards(argv + optind, argc - optind, strict_board, json);
     }
     for (int i = optind; i < argc; i++)
         matched += report(argv[i], list);
