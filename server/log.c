@@ -2,18 +2,21 @@
  */
 #include "log.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-journal.h>
 #endif
 
-#define LINE_MAX_BYTES 2048 /* below PIPE_BUF, so that a writable pipe takes a line whole */
+#define LINE_MAX_BYTES 2048 /* below PIPE_BUF, which a writable pipe takes whole */
 
 static enum log_level threshold = LOG_LEVEL_INFO;
 static bool to_journal;
@@ -67,24 +70,33 @@ static bool stderr_takes_a_line(void)
     return poll(&fd, 1, 0) == 1 && (fd.revents & POLLOUT) != 0;
 }
 
-static void send_to_stderr(const char *line, size_t length)
+/* True where it is no pipe: nobody can tell then. */
+static bool stderr_is_half_empty(void)
 {
-    if (!stderr_takes_a_line()) {
+    int waiting = 0, size = fcntl(STDERR_FILENO, F_GETPIPE_SZ);
+    return size <= 0 || ioctl(STDERR_FILENO, FIONREAD, &waiting) != 0 || waiting <= size / 2;
+}
+
+static void send_to_stderr(const char *line, size_t length, bool of_session)
+{
+    if (!stderr_takes_a_line() || (of_session && !stderr_is_half_empty())) {
         dropped++;
         return;
     }
-    if (dropped > 0) {
-        char note[80];
-        int n = snprintf(note, sizeof note, "warning: %lu log lines were dropped\n", dropped);
-        dropped = 0;
-        if (write(STDERR_FILENO, note, (size_t)n) < 0)
-            return;
-    }
-    if (write(STDERR_FILENO, line, length) < 0)
+    char note[80];
+    int n = 0;
+    if (dropped > 0)
+        n = snprintf(note, sizeof note, "warning: %lu log lines were dropped\n", dropped);
+    /* In one write: together they are below PIPE_BUF, one after the other they could wait. */
+    const struct iovec both[] = { { note, (size_t)n }, { (void *)line, length } };
+    if (writev(STDERR_FILENO, both, 2) < 0)
         dropped++;
+    else
+        dropped = 0;
 }
 
-void log_line(enum log_level level, const char *format, ...)
+static void VTA_PRINTF(3, 0)
+    send(enum log_level level, bool of_session, const char *format, va_list args)
 {
     if (level > threshold)
         return;
@@ -97,10 +109,7 @@ void log_line(enum log_level level, const char *format, ...)
     size_t length = strlen(prefix);
     memcpy(line, prefix, length);
 
-    va_list args;
-    va_start(args, format);
     int n = vsnprintf(line + length, sizeof line - length - 1, format, args);
-    va_end(args);
     if (n < 0)
         return;
     length += (size_t)n < sizeof line - length - 1 ? (size_t)n : sizeof line - length - 2;
@@ -110,5 +119,21 @@ void log_line(enum log_level level, const char *format, ...)
         return;
     }
     line[length] = '\n';
-    send_to_stderr(line, length + 1);
+    send_to_stderr(line, length + 1, of_session);
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    send(level, false, format, args);
+    va_end(args);
+}
+
+void log_line_of_session(enum log_level level, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    send(level, true, format, args);
+    va_end(args);
 }

@@ -30,6 +30,10 @@ void log_set_level(enum log_level level);
  * the others are bare, so that a line is exactly what the documentation shows. */
 void log_line(enum log_level level, const char *format, ...) VTA_PRINTF(2, 3);
 
+/* Like log_line, of what a session's own code says: dropped and counted, too, where a pipe that
+ * stderr is has less than half of its room left, so that no code can drown the daemon's lines. */
+void log_line_of_session(enum log_level level, const char *format, ...) VTA_PRINTF(2, 3);
+
 #define log_error(...)   log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_notice(...)  log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)

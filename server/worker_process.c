@@ -281,9 +281,10 @@ static void on_log(struct worker_process *worker, int level, const void *text, s
 {
     char line[CHANNEL_LINE_MAX];
     channel_clean_line(line, text, nbytes);
-    log_line(level < LOG_LEVEL_ERROR || level > LOG_LEVEL_DEBUG ? LOG_LEVEL_INFO
-                                                                : (enum log_level)level,
-             "session %llu: %s", (unsigned long long)worker->id, line);
+    if (level < LOG_LEVEL_ERROR || level > LOG_LEVEL_DEBUG)
+        level = LOG_LEVEL_INFO;
+    log_line_of_session((enum log_level)level, "session %llu: %s", (unsigned long long)worker->id,
+                        line);
 }
 
 static void on_ready(struct worker_process *worker, const uint8_t *payload, size_t nbytes)

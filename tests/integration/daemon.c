@@ -100,13 +100,20 @@ void daemon_start(struct daemon *daemon, const char *const *flags)
 
 /* ---- The log ------------------------------------------------------------------------------- */
 
+/* What a failed assertion shows of the log: Criterion waits for ever with a message of a MiB. */
+static const char *log_end(const struct daemon *daemon)
+{
+    const size_t shown = 16384;
+    return daemon->log + (daemon->log_bytes > shown ? daemon->log_bytes - shown : 0);
+}
+
 /* Reads what there is, waiting up to wait_ms for more; false at the end of the log. */
 static bool read_log(struct daemon *daemon, int wait_ms)
 {
     struct pollfd fd = { .fd = daemon->log_fd, .events = POLLIN };
     int rc = poll(&fd, 1, wait_ms);
     if (rc == 0 && wait_ms > 0)
-        cr_assert_fail("vtad was silent for %d ms; its log:\n%s", wait_ms, daemon->log);
+        cr_assert_fail("vtad was silent for %d ms; its log ends:\n%s", wait_ms, log_end(daemon));
     if (rc <= 0)
         return rc == 0;
     char bytes[4096];
@@ -133,7 +140,8 @@ const char *daemon_wait_log(struct daemon *daemon, const char *text)
                 return line;
         }
         if (!read_log(daemon, WAIT_MS))
-            cr_assert_fail("vtad ended without logging '%s'; its log:\n%s", text, daemon->log);
+            cr_assert_fail("vtad ended without logging '%s'; its log ends:\n%s", text,
+                           log_end(daemon));
     }
 }
 
@@ -169,7 +177,8 @@ void daemon_stop(struct daemon *daemon)
 {
     daemon_signal(daemon, SIGTERM);
     int status = daemon_wait(daemon);
-    cr_assert_eq(status, 0, "vtad ended with status %d; its log:\n%s", status, daemon->log);
+    cr_assert_eq(status, 0, "vtad ended with status %d; its log ends:\n%s", status,
+                 log_end(daemon));
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -43,6 +43,17 @@ static struct answer say(uint64_t count, uint64_t type, uint64_t number, uint64_
                        type, number, nbytes);
 }
 
+static void talk_without_end(void)
+{
+    struct packet packet;
+    uint64_t talk = client_kernel(&client, module, "say_to_daemon");
+    packet_begin(&packet, 3);
+    packet_u64(&packet, talk);
+    packet_values(&packet, "iiii", UINT64_C(1000000000), (uint64_t)LOG, UINT64_C(4),
+                  UINT64_C(1000));
+    packet_send(&client, &packet);
+}
+
 static void expect_killed(void)
 {
     daemon_wait_log(&daemon_, "ended: the worker does not keep to the channel's rules");
@@ -97,20 +108,20 @@ Test(channel, logs_lines_without_control_characters_and_of_no_level_that_there_i
 
 Test(channel, of_a_worker_that_talks_without_end_is_read_slowly_and_others_are_served)
 {
-    struct packet packet;
     struct session native;
-    uint64_t talk = client_kernel(&client, module, "say_to_daemon");
-    packet_begin(&packet, 3);
-    packet_u64(&packet, talk);
-    packet_values(&packet, "iiii", UINT64_C(1000000000), (uint64_t)LOG, UINT64_C(4),
-                  UINT64_C(1000));
-    packet_send(&client, &packet);
+    talk_without_end();
     daemon_wait_log(&daemon_, "session 1: ");
     session_open(&native, daemon_.port, 1);
     session_check_add(&native);
     session_close(&native);
     board_check(&daemon_);
-    client_close(&client); /* it ends at its deadline */
+    client_expect_end(&client); /* at its deadline */
+}
+
+Test(channel, does_not_let_a_worker_drown_the_lines_of_the_daemon)
+{
+    talk_without_end();
+    client_expect_end(&client); /* three seconds of lines that nobody reads */
     daemon_wait_log(&daemon_, "(tvm_call_deadline_ms)");
 }
 
