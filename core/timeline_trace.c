@@ -221,10 +221,12 @@ static void add_tokens(struct changes *changes, const struct writer *w,
     for (int next = 0; next < 2; next++) {
         const enum vta_queue pop = vta_pop_queue(event->unit, next);
         const enum vta_queue push = vta_push_queue(event->unit, next);
+        const uint64_t popped = next ? event->start : event->took;
+        const uint64_t pushed = next ? event->left : event->gave;
         if ((next ? insn->pop_next : insn->pop_prev) && pop != VTA_QUEUE_COUNT)
-            add_change(changes, (int)pop, ns_of(w, event->start), -1);
+            add_change(changes, (int)pop, ns_of(w, popped), -1);
         if ((next ? insn->push_next : insn->push_prev) && push != VTA_QUEUE_COUNT)
-            add_change(changes, (int)push, ns_of(w, event->left), 1);
+            add_change(changes, (int)push, ns_of(w, pushed), 1);
     }
 }
 

@@ -19,10 +19,12 @@
 
 struct unit {
     enum phase {
-        TAKE, /* waits for its next instruction to be dealt */
-        POP,  /* has it, waits for its tokens */
+        TAKE,     /* waits for its next instruction to be dealt */
+        POP_PREV, /* has it, waits for its tokens: for one, then for the other */
+        POP_NEXT,
         RUN,
-        PUSH, /* has executed it, waits for room in the queues that it pushes to */
+        PUSH_PREV, /* has executed it, waits for room in the queues that it pushes to */
+        PUSH_NEXT,
         DONE
     } phase;
     const uint32_t *insns;        /* its instructions, by index */
@@ -148,30 +150,33 @@ static uint64_t tokens_in(const struct queue *queue)
     return queue->before + queue->pushed - queue->popped;
 }
 
-/* The queues that an instruction pops, or VTA_QUEUE_COUNT. */
-static void pops_of(const struct vta_insn *insn, enum vta_core_unit unit, enum vta_queue pops[2])
+/* Takes a token, if one is wanted; who pushed it goes to *pusher. False where there is none. */
+static bool take_token(struct replay *replay, struct unit *unit, bool wanted, enum vta_queue id,
+                       uint32_t *pusher)
 {
-    pops[0] = insn->pop_prev ? vta_pop_queue(unit, false) : VTA_QUEUE_COUNT;
-    pops[1] = insn->pop_next ? vta_pop_queue(unit, true) : VTA_QUEUE_COUNT;
+    *pusher = VTA_TIMING_NONE;
+    if (!wanted || id == VTA_QUEUE_COUNT)
+        return true;
+    struct queue *queue = &replay->queues[id];
+    if (tokens_in(queue) == 0) {
+        unit->blocked = id;
+        return false;
+    }
+    const uint64_t k = queue->popped++;
+    *pusher = k < queue->before ? VTA_TIMING_BEFORE : queue->pushers[k - queue->before];
+    return true;
 }
 
-static void pushes_of(const struct vta_insn *insn, enum vta_core_unit unit,
-                      enum vta_queue pushes[2])
+/* Puts a token, if one is wanted. False where there is no room. */
+static bool put_token(struct replay *replay, uint32_t insn, bool wanted, enum vta_queue id)
 {
-    pushes[0] = insn->push_prev ? vta_push_queue(unit, false) : VTA_QUEUE_COUNT;
-    pushes[1] = insn->push_next ? vta_push_queue(unit, true) : VTA_QUEUE_COUNT;
-}
-
-/* Takes a token; returns the instruction that pushed it. */
-static uint32_t pop(struct queue *queue)
-{
-    uint64_t k = queue->popped++;
-    return k < queue->before ? VTA_TIMING_BEFORE : queue->pushers[k - queue->before];
-}
-
-static void push(struct queue *queue, uint32_t insn)
-{
+    if (!wanted || id == VTA_QUEUE_COUNT)
+        return true;
+    struct queue *queue = &replay->queues[id];
+    if (tokens_in(queue) >= VTA_BOARD_TOKENS)
+        return false;
     queue->pushers[queue->pushed++] = insn;
+    return true;
 }
 
 static bool take(struct replay *replay, struct unit *unit)
@@ -180,30 +185,33 @@ static bool take(struct replay *replay, struct unit *unit)
         return false;
     unit->insn = unit->insns[unit->taken++];
     unit->blocked = VTA_QUEUE_COUNT;
-    unit->phase = POP;
+    unit->phase = POP_PREV;
     replay->moments[unit->insn].head = replay->now;
     return true;
 }
 
-static bool start(struct replay *replay, struct unit *unit, enum vta_core_unit id)
+/* A token is taken as soon as it is there: a unit that waits for its second one has made room in
+ * the queue of its first. */
+static bool pop_prev(struct replay *replay, struct unit *unit, enum vta_core_unit id)
+{
+    const struct vta_insn *insn = &replay->program->insns[unit->insn];
+    if (!take_token(replay, unit, insn->pop_prev, vta_pop_queue(id, false),
+                    &replay->moments[unit->insn].popped_prev))
+        return false;
+    replay->moments[unit->insn].took = replay->now;
+    unit->phase = POP_NEXT;
+    return true;
+}
+
+/* The last token starts the instruction. */
+static bool pop_next(struct replay *replay, struct unit *unit, enum vta_core_unit id)
 {
     struct vta_moments *moments = &replay->moments[unit->insn];
     const struct vta_cost *cost = &replay->costs[unit->insn];
-    enum vta_queue pops[2];
-    uint32_t pushers[2] = { VTA_TIMING_NONE, VTA_TIMING_NONE };
-    pops_of(&replay->program->insns[unit->insn], id, pops);
-    for (int i = 0; i < 2; i++) {
-        if (pops[i] != VTA_QUEUE_COUNT && tokens_in(&replay->queues[pops[i]]) == 0) {
-            unit->blocked = pops[i];
-            return false;
-        }
-    }
+    const struct vta_insn *insn = &replay->program->insns[unit->insn];
+    if (!take_token(replay, unit, insn->pop_next, vta_pop_queue(id, true), &moments->popped_next))
+        return false;
     moments->waited_for = unit->blocked;
-    for (int i = 0; i < 2; i++)
-        if (pops[i] != VTA_QUEUE_COUNT)
-            pushers[i] = pop(&replay->queues[pops[i]]);
-    moments->popped_prev = pushers[0];
-    moments->popped_next = pushers[1];
     moments->start = replay->now;
     unit->phase = RUN;
     unit->left = cost->cycles * ONE;
@@ -216,7 +224,7 @@ static bool finish(struct replay *replay, struct unit *unit)
     if (unit->left != 0)
         return false;
     replay->moments[unit->insn].end = replay->now;
-    unit->phase = PUSH;
+    unit->phase = PUSH_PREV;
     return true;
 }
 
@@ -229,8 +237,10 @@ static void observe(const struct replay *replay, uint32_t insn, enum vta_core_un
         .unit = id,
         .dealt = moments->dealt,
         .head = moments->head,
+        .took = moments->took,
         .start = moments->start,
         .end = moments->end,
+        .gave = moments->gave,
         .left = moments->left,
         .popped_prev = moments->popped_prev,
         .popped_next = moments->popped_next,
@@ -245,17 +255,22 @@ static void observe(const struct replay *replay, uint32_t insn, enum vta_core_un
     replay->observer->insn(replay->observer->context, &event);
 }
 
-static bool leave(struct replay *replay, struct unit *unit, enum vta_core_unit id)
+static bool push_prev(struct replay *replay, struct unit *unit, enum vta_core_unit id)
 {
-    enum vta_queue pushes[2];
-    pushes_of(&replay->program->insns[unit->insn], id, pushes);
-    for (int i = 0; i < 2; i++)
-        if (pushes[i] != VTA_QUEUE_COUNT &&
-            tokens_in(&replay->queues[pushes[i]]) >= VTA_BOARD_TOKENS)
-            return false;
-    for (int i = 0; i < 2; i++)
-        if (pushes[i] != VTA_QUEUE_COUNT)
-            push(&replay->queues[pushes[i]], unit->insn);
+    const struct vta_insn *insn = &replay->program->insns[unit->insn];
+    if (!put_token(replay, unit->insn, insn->push_prev, vta_push_queue(id, false)))
+        return false;
+    replay->moments[unit->insn].gave = replay->now;
+    unit->phase = PUSH_NEXT;
+    return true;
+}
+
+/* The last token that is put away frees the unit. */
+static bool push_next(struct replay *replay, struct unit *unit, enum vta_core_unit id)
+{
+    const struct vta_insn *insn = &replay->program->insns[unit->insn];
+    if (!put_token(replay, unit->insn, insn->push_next, vta_push_queue(id, true)))
+        return false;
     replay->moments[unit->insn].left = replay->now;
     unit->phase = unit->taken == unit->count ? DONE : TAKE;
     if (replay->observer != NULL)
@@ -270,12 +285,16 @@ static bool step(struct replay *replay, enum vta_core_unit id)
     switch (unit->phase) {
     case TAKE:
         return take(replay, unit);
-    case POP:
-        return start(replay, unit, id);
+    case POP_PREV:
+        return pop_prev(replay, unit, id);
+    case POP_NEXT:
+        return pop_next(replay, unit, id);
     case RUN:
         return finish(replay, unit);
-    case PUSH:
-        return leave(replay, unit, id);
+    case PUSH_PREV:
+        return push_prev(replay, unit, id);
+    case PUSH_NEXT:
+        return push_next(replay, unit, id);
     case DONE:
         return false;
     }
@@ -335,13 +354,18 @@ static uint64_t until_event(const struct replay *replay)
 static enum vta_timing_wait cause(const struct unit *unit)
 {
     switch (unit->phase) {
-    case POP:
+    case POP_PREV:
+    case POP_NEXT:
         return (enum vta_timing_wait)unit->blocked;
-    case PUSH:
+    case PUSH_PREV:
+    case PUSH_NEXT:
         return VTA_WAIT_SPACE;
-    default:
-        return VTA_WAIT_DEAL;
+    case TAKE:
+    case RUN:
+    case DONE:
+        break;
     }
+    return VTA_WAIT_DEAL;
 }
 
 static void advance(struct replay *replay, uint64_t cycles)

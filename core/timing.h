@@ -42,18 +42,23 @@ const char *vta_timing_wait_name(enum vta_timing_wait wait);
 /* No instruction: the token was in the queue before the program began. */
 #define VTA_TIMING_BEFORE (UINT32_MAX - 1)
 
-/* One executed instruction. dealt ≤ head ≤ start ≤ end ≤ left.
+/* One executed instruction. dealt ≤ head ≤ took ≤ start ≤ end ≤ gave ≤ left.
+ *
+ * A unit takes its two tokens one after the other, the previous unit's first, each as soon as it is
+ * there; it puts its two in the same way.
  *
  * Depths of queues follow from the events alone. A command queue gains one at `dealt` and loses
- * one at `head`. A token queue begins with program->before, loses one at `start` where the
- * instruction pops it, gains one at `left` where it pushes it. */
+ * one at `head`. A token queue begins with program->before, loses one at `took` (pop_prev) or
+ * `start` (pop_next), gains one at `gave` (push_prev) or `left` (push_next). */
 struct vta_timing_event {
     uint32_t insn; /* index in the program */
     enum vta_core_unit unit;
     uint64_t dealt; /* fetch has put it into its unit's command queue */
     uint64_t head;  /* its unit has taken it, and begins to wait for its tokens */
+    uint64_t took;  /* it has the previous unit's token, if it pops one */
     uint64_t start; /* it has its tokens and executes */
     uint64_t end;   /* it has executed */
+    uint64_t gave;  /* it has pushed the previous unit's token, if it pushes one */
     uint64_t left;  /* it has pushed its tokens: `end`, or later where a queue was full */
 
     /* Instructions whose push it popped, VTA_TIMING_NONE or VTA_TIMING_BEFORE. */
@@ -69,7 +74,7 @@ struct vta_timing_event {
 };
 
 /* Called once per instruction, when it has left its unit. Instructions of one unit come in their
- * order; a push comes before the pop that meets it; there is no other promise about order. */
+ * order; there is no other promise about order. */
 struct vta_timing_observer {
     void (*insn)(void *context, const struct vta_timing_event *event);
     void *context;

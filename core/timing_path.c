@@ -74,18 +74,21 @@ void vta_timing_path(uint64_t *path, const struct vta_program *program,
 {
     memset(path, 0, VTA_PART_COUNT * sizeof(*path));
     uint32_t at = program->count == 0 ? VTA_TIMING_NONE : last_to_leave(program, moments);
+    uint64_t until = at == VTA_TIMING_NONE ? 0 : moments[at].left; /* from 0: not yet explained */
     bool at_head = false;
     while (at != VTA_TIMING_NONE) {
         const struct vta_moments *moment = &moments[at];
         if (!at_head) {
             path[part_of(&program->insns[at])] += moment->end - moment->start;
-            path[VTA_PART_OTHER] += moment->left - moment->end;
+            path[VTA_PART_OTHER] += until - moment->end;
+            until = moment->start;
             if (moment->start > moment->head) {
                 enum vta_queue prev = vta_pop_queue(vta_insn_unit(&program->insns[at]), false);
                 at = moment->waited_for == prev ? moment->popped_prev : moment->popped_next;
                 continue;
             }
         }
+        until = moment->head;
         at = before_head(path, program, moments, at, &at_head);
     }
 }

@@ -8,7 +8,7 @@
 
 /* What the replay notes of an instruction; words as in struct vta_timing_event. */
 struct vta_moments {
-    uint64_t dealt, head, start, end, left;
+    uint64_t dealt, head, took, start, end, gave, left;
     uint32_t popped_prev, popped_next;
     enum vta_queue waited_for; /* VTA_QUEUE_COUNT: its tokens were there */
     uint32_t made_room;        /* dealt when this one was taken from a full command queue, or

@@ -28,7 +28,7 @@ static const struct vta_timing_profile simple = {
 };
 
 /* What an observer saw, by instruction. */
-static struct vta_timing_event events[2048];
+static struct vta_timing_event events[4096];
 static uint32_t event_count;
 
 static void note(void *context, const struct vta_timing_event *event)
@@ -327,6 +327,39 @@ Test(timing, says_that_a_board_would_hang_whose_queues_are_too_short)
         cr_expect_eq(vta_timing_of(&timing, program, &other, NULL, &error), VTA_EDEADLOCK);
         cr_expect_eq(error.code, VTA_EDEADLOCK);
     }
+    vta_program_free(program);
+}
+
+/* The compute unit waits for store, which is dealt last, behind more loads than the queues hold: it
+ * goes on because compute takes what load has pushed before it waits, and makes room for one. */
+Test(timing, lets_a_unit_take_its_first_token_while_the_second_is_not_there)
+{
+    enum {
+        LOADS = VTA_BOARD_TOKENS + 1 + 1 + VTA_BOARD_COMMANDS
+    };
+    static struct vta_insn insns[2 * LOADS + 3];
+    struct vta_timing timing;
+    uint32_t n = 0;
+    insns[n] = compute;
+    insns[n].pop_prev = 1;
+    insns[n++].pop_next = 1;
+    for (int i = 0; i < LOADS; i++) {
+        insns[n] = load;
+        insns[n++].push_next = 1;
+    }
+    insns[n] = store;
+    insns[n++].push_prev = 1;
+    for (int i = 0; i < LOADS - 1; i++) {
+        insns[n] = compute;
+        insns[n++].pop_prev = 1;
+    }
+    insns[n++] = (struct vta_insn){ .opcode = VTA_OP_FINISH };
+    struct vta_program *program = stream(insns, n);
+    cr_expect_eq(vta_timing_replay(&timing, program, &simple, &observer, NULL, &error), 0, "%s",
+                 error.message);
+    cr_expect_eq(events[0].took, events[1].left);
+    cr_expect_eq(events[0].start, events[LOADS + 1].left);
+    cr_expect_eq(events[0].waited_for, VTA_QUEUE_STORE_COMPUTE);
     vta_program_free(program);
 }
 

@@ -3,9 +3,11 @@
  */
 #include <criterion/criterion.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hazard.h"
 #include "core/timing.h"
 #include "core/timing_profile.h"
 #include "core/verify.h"
@@ -164,7 +166,7 @@ static void check_pop(const struct subject *subject, const struct vta_timing_eve
 {
     cr_assert_eq(pusher != VTA_TIMING_NONE, popped);
     if (popped && pusher != VTA_TIMING_BEFORE)
-        cr_assert(subject->events[pusher].left <= event->start);
+        cr_assert(subject->events[pusher].end <= event->start);
 }
 
 Test(board_time, tells_an_observer_of_each_instruction_once_in_an_order_that_can_be)
@@ -184,8 +186,9 @@ Test(board_time, tells_an_observer_of_each_instruction_once_in_an_order_that_can
             const struct vta_insn *insn = &subject.program->insns[i];
             enum vta_core_unit unit = vta_insn_unit(insn);
             cr_assert_eq(event->unit, unit);
-            cr_assert(event->dealt <= event->head && event->head <= event->start);
-            cr_assert(event->start <= event->end && event->end <= event->left);
+            cr_assert(event->dealt <= event->head && event->head <= event->took);
+            cr_assert(event->took <= event->start && event->start <= event->end);
+            cr_assert(event->end <= event->gave && event->gave <= event->left);
             cr_assert(event->left <= timing.cycles);
             cr_assert((int64_t)i > last[unit] && event->head >= left[unit]);
             cr_assert(i == 0 || subject.events[i].dealt >= subject.events[i - 1].dealt);
@@ -277,4 +280,121 @@ Test(board_time, takes_less_of_a_clock_and_not_of_cycles_where_the_clock_is_fast
                   fast.device_ns * 2 <= slow.device_ns + 2);
         subject_clear(&subject);
     }
+}
+
+/* ---- A board's queues ---------------------------------------------------------------------- */
+
+#define TOKEN_INSNS 1200u
+
+struct token_stream {
+    struct vta_layout layout;
+    uint8_t bytes[TOKEN_INSNS * VTA_INSN_BYTES];
+    uint32_t count;
+};
+
+/* Which of an instruction's four token bits are set. */
+enum {
+    POP_PREV = 1,
+    POP_NEXT = 2,
+    PUSH_PREV = 4,
+    PUSH_NEXT = 8
+};
+
+static void put_nop(struct token_stream *stream, enum vta_core_unit unit, uint32_t bits)
+{
+    static const uint32_t memories[VTA_CORE_UNITS] = { VTA_MEM_INP, VTA_MEM_UOP, VTA_MEM_OUT };
+    const struct vta_insn insn = { .opcode = unit == VTA_CORE_STORE ? VTA_OP_STORE : VTA_OP_LOAD,
+                                   .pop_prev = (bits & POP_PREV) != 0,
+                                   .pop_next = (bits & POP_NEXT) != 0,
+                                   .push_prev = (bits & PUSH_PREV) != 0,
+                                   .push_next = (bits & PUSH_NEXT) != 0,
+                                   .mem = { .memory = memories[unit] } };
+    vta_insn_encode(&insn, &stream->layout, stream->bytes + stream->count++ * VTA_INSN_BYTES, NULL);
+}
+
+/* No-ops of which one token or one instruction decides whether the board's queues hold them:
+ * compute waits for tokens from both sides, one of which pushes into a nearly full queue and fills
+ * its command queue, before the other's instructions are dealt; compute then drains the first's. */
+static void put_tokens(struct token_stream *stream, struct rng *rng)
+{
+    const bool load_first = rng_one_in(rng, 2);
+    const enum vta_core_unit many = load_first ? VTA_CORE_LOAD : VTA_CORE_STORE;
+    const enum vta_core_unit few = load_first ? VTA_CORE_STORE : VTA_CORE_LOAD;
+    const uint32_t repeated = rng_between(rng, 0, 15), drains = rng_between(rng, 1, 600);
+    for (uint32_t i = rng_between(rng, 1, 3); i > 0; i--)
+        put_nop(stream, VTA_CORE_COMPUTE, rng_between(rng, 0, 15));
+    put_nop(stream, many, rng_between(rng, 0, 15));
+    for (uint32_t i = VTA_BOARD_COMMANDS - 3 + rng_between(rng, 0, 6); i > 0; i--)
+        put_nop(stream, many, repeated & (PUSH_PREV | PUSH_NEXT));
+    for (uint32_t i = rng_between(rng, 1, 3); i > 0; i--)
+        put_nop(stream, few, rng_between(rng, 0, 15));
+    for (uint32_t i = 0; i < drains; i++)
+        put_nop(stream, VTA_CORE_COMPUTE, load_first ? POP_PREV : POP_NEXT);
+}
+
+/* Of one token: none, few, or nearly as many as there is room for. */
+static uint32_t random_count(struct rng *rng)
+{
+    return rng_one_in(rng, 2) ? rng_between(rng, 0, 1) : VTA_BOARD_TOKENS - rng_between(rng, 0, 3);
+}
+
+/* A program that ends on queues without bounds. */
+static struct vta_program *random_tokens(struct rng *rng)
+{
+    static struct token_stream stream;
+    const struct vta_insn finish = { .opcode = VTA_OP_FINISH };
+    struct vta_error error = { 0 };
+    struct vta_hw hw;
+    vta_hw_default(&hw);
+    vta_layout_make(&stream.layout, &hw, NULL);
+    for (;;) {
+        struct vta_program *program = NULL;
+        const struct vta_verify_options options = { .before = {
+                                                        .load_to_compute = random_count(rng),
+                                                        .compute_to_load = random_count(rng),
+                                                        .compute_to_store = random_count(rng),
+                                                        .store_to_compute = random_count(rng) } };
+        stream.count = 0;
+        put_tokens(&stream, rng);
+        vta_insn_encode(&finish, &stream.layout, stream.bytes + stream.count++ * VTA_INSN_BYTES,
+                        NULL);
+        cr_assert_eq(
+            vta_program_from_stream(&program, &hw, stream.bytes, stream.count, NULL, NULL, &error),
+            0, "%s", error.message);
+        int rc = vta_verify(program, &options, &error);
+        if (rc == 0)
+            return program;
+        cr_assert_eq(rc, VTA_EDEADLOCK, "%s", error.message);
+        vta_program_free(program);
+    }
+}
+
+Test(board_time, ends_exactly_where_no_queue_of_the_board_is_too_short)
+{
+    struct rng rng = rng_seeded("board_time ends_exactly");
+    const struct vta_hazard_options strict = { .strict_board = true };
+    const uint32_t runs = rng_runs(2000);
+    uint32_t hung = 0;
+    for (uint32_t run = 0; run < runs; run++) {
+        struct vta_program *program = random_tokens(&rng);
+        struct vta_timing_profile profile = random_profile(&rng);
+        struct vta_hazards *hazards = NULL;
+        struct vta_error error = { 0 };
+        struct vta_timing timing;
+        cr_assert_eq(vta_hazards_find(&hazards, program, &strict, &error), 0, "%s", error.message);
+        const bool hangs = hazards->found[VTA_HAZARD_QUEUE] != 0;
+        int rc = vta_timing_replay(&timing, program, &profile, NULL, NULL, &error);
+        cr_assert_eq(rc, hangs ? VTA_EDEADLOCK : 0,
+                     "core/hazard_board says that it %s, and timing %s", hangs ? "hangs" : "ends",
+                     rc == 0 ? "that it ends" : error.message);
+        uint64_t path = 0;
+        for (int i = 0; rc == 0 && i < VTA_PART_COUNT; i++)
+            path += timing.path[i];
+        cr_assert(rc != 0 || path == timing.cycles, "the path explains %llu of %llu cycles",
+                  (unsigned long long)path, (unsigned long long)timing.cycles);
+        hung += hangs;
+        vta_hazards_free(hazards);
+        vta_program_free(program);
+    }
+    fprintf(stderr, "%u of %u programs would hang\n", hung, runs);
 }
