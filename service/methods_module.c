@@ -104,7 +104,7 @@ int vta_do_module_list(struct vta_request *request)
         rc = vta_error_set(request->error, VTA_ENOMEM, "no memory for a list of modules");
     for (size_t i = 0; i < list.count && rc == 0; i++) {
         rc = vta_catalogue_stat(request, list.names[i], &entries[found]);
-        if (rc == VTA_ENOTFOUND) { /* another session has removed it meanwhile */
+        if (rc != 0 && rc != VTA_ENOMEM) { /* removed meanwhile, or its file cannot be read */
             list.names[i][0] = '\0';
             rc = 0;
         } else {

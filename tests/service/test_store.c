@@ -165,6 +165,27 @@ Test(store, lists_no_file_that_no_upload_would_have_named_so)
     cr_assert(is_text(at(&list->via.array.ptr[0], "name"), "é"));
 }
 
+/* Root may read every file, so the test gives that up; it runs in a process of its own. */
+Test(store, lists_what_it_can_read_beside_what_it_cannot)
+{
+    char path[256];
+    cr_ok(ask(service, "module.upload", "sb", "add.vta", file, nbytes));
+    cr_ok(ask(service, "module.upload", "sb", "locked", file, nbytes));
+    snprintf(path, sizeof path, "%s/locked", store);
+    cr_assert_eq(chmod(path, 0), 0);
+    cr_assert_eq(chmod(store, 0755), 0);
+    snprintf(path, sizeof path, "%s/add.vta", store);
+    cr_assert_eq(chmod(path, 0644), 0);
+    const uid_t me = geteuid();
+    if (me == 0 && seteuid(65534) != 0)
+        cr_skip_test("this user may read every file and cannot become another");
+    const msgpack_object *list = cr_ok(ask(other, "module.list", ""))->result;
+    cr_expect_eq(list->via.array.size, 1);
+    cr_expect(is_text(at(&list->via.array.ptr[0], "name"), "add.vta"));
+    cr_fails(ask(other, "module.stat", "s", "locked"), VTA_EIO, "locked");
+    cr_assert_eq(seteuid(me), 0);
+}
+
 Test(store, keeps_names_apart_that_a_file_system_would_not)
 {
     static const char *const names[] = { ".hidden", "%2Ehidden", "%" };
