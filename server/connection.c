@@ -364,12 +364,15 @@ void connection_drain(struct connection *connection)
             uv_timer_stop(&connection->timer);
         }
         break;
+    case CONNECTION_LINGERING: /* once the kernel has its last word, which is then delivered */
+        if (transport_unsent(connection->transport) == 0)
+            connection_close(connection, "the server stops");
+        break;
     case CONNECTION_SNIFFING:
     case CONNECTION_GREETING:
         connection_close(connection, "the server stops");
         break;
     case CONNECTION_DRAINING:
-    case CONNECTION_LINGERING:
     case CONNECTION_CLOSING:
         break;
     }

@@ -67,7 +67,8 @@ void connection_handed_over(struct connection *connection);
 /* Ends the connection now. The first reason given is the one that is logged. */
 void connection_close(struct connection *connection, const char *format, ...) VTA_PRINTF(2, 3);
 
-/* The daemon stops: idle connections close, busy ones finish what they have started. */
+/* The daemon stops: idle connections and refused ones close, busy ones finish what they have
+ * started. */
 void connection_drain(struct connection *connection);
 
 /* The configuration has changed. */

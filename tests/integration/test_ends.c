@@ -168,6 +168,23 @@ Test(ends, a_second_sigterm_ends_everything_at_once)
     cr_assert_eq(daemon_wait(&daemon_), 0, "%s", daemon_.log);
 }
 
+/* Whatever is still there when the grace time is over would be logged; the pool of workers is not
+ * what is asked about. */
+Test(ends, a_refused_client_that_does_not_close_does_not_hold_up_the_end)
+{
+    static const char *const flags[] = { "--max-sessions", "1", "--tvm", "off",
+                                         "--grace-ms",     "1", NULL };
+    struct wire refused;
+    start(flags, 1);
+    wire_connect(&refused, daemon_.port);
+    wire_expect(&refused, 0, "limit");
+    daemon_signal(&daemon_, SIGTERM);
+    cr_assert_eq(daemon_wait(&daemon_), 0, "%s", daemon_.log);
+    cr_expect_not(daemon_has_logged(&daemon_, "the grace time is over"), "%s", daemon_.log);
+    wire_expect_end(&refused);
+    wire_close(&refused);
+}
+
 Test(ends, sigint_stops_as_sigterm_does)
 {
     start(NULL, 1);
