@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "session.h"
@@ -53,6 +54,21 @@ Test(ends, a_run_is_cancelled_by_closing_the_connection)
     wire_close(wire);
     daemon_wait_log(&daemon_, "ended: the peer closed");
     /* The one thread is free again. */
+    session_open(&session, daemon_.port, 1);
+    session_check_add(&session);
+}
+
+/* As docs/PROTOCOL.md says: who closes the sending side has gone, whatever it has asked for. */
+Test(ends, a_run_is_cancelled_by_closing_the_sending_side_and_what_waits_is_not_answered)
+{
+    static const char *const flags[] = { "--threads", "1", NULL };
+    start(flags, SPINS_FOR_EVER);
+    session_spin(&session);
+    wire_request(wire, "hello", "s", "behind the run");
+    cr_assert_eq(shutdown(wire->fd, SHUT_WR), 0);
+    wire_expect_end(wire);
+    daemon_wait_log(&daemon_, "ended: the peer closed");
+    wire_close(wire);
     session_open(&session, daemon_.port, 1);
     session_check_add(&session);
 }
