@@ -67,6 +67,8 @@ int vta_bulk_move(struct vta_session *session, const struct vta_bulk *bulk, stru
         while (rc == 0 && sent < bulk->total && under_way < window) {
             size_t nbytes = (size_t)smaller(chunk, bulk->total - sent);
             rc = submit(session, bulk, sent, nbytes, error);
+            if (rc != 0 && !session->open)
+                return rc; /* nothing comes any more */
             if (rc != 0)
                 break; /* but the answers on their way go to the caller's memory: they are awaited
                         */

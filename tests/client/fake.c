@@ -58,12 +58,20 @@ static void pack_hello(msgpack_packer *packer, uint32_t msgid)
     pack_pair(packer, "run_deadline_ms", 1000);
 }
 
-/* Reads whatever comes, at least one byte; false at the end. */
-static bool hear(int fd)
+/* Reads whatever comes, at least one byte; 0 or less at the end. */
+static ssize_t hear(int fd)
 {
     char bytes[4096];
 
-    return recv(fd, bytes, sizeof bytes, 0) > 0;
+    return recv(fd, bytes, sizeof bytes, 0);
+}
+
+static void hear_all(int fd, size_t nbytes)
+{
+    ssize_t got;
+
+    for (size_t heard = 0; heard < nbytes && (got = hear(fd)) > 0;)
+        heard += (size_t)got;
 }
 
 static void say(int fd, const void *bytes, size_t nbytes)
@@ -89,14 +97,15 @@ static void *play(void *context)
     msgpack_sbuffer_init(&hello);
     msgpack_packer_init(&packer, &hello, msgpack_sbuffer_write);
     pack_hello(&packer, 1); /* a client's first request is 1 */
-    if (hear(fd) && fake->hello) {
+    if (hear(fd) > 0 && fake->hello) {
         say(fd, hello.data, hello.size);
         hear(fd);
     }
     say(fd, fake->bytes, fake->nbytes);
     if (fake->end == FAKE_WAITS)
-        while (hear(fd))
-            ;
+        hear_all(fd, SIZE_MAX);
+    else
+        hear_all(fd, fake->hears);
     msgpack_sbuffer_destroy(&hello);
     close(fd);
     return NULL;

@@ -23,6 +23,7 @@ struct fake {
     size_t nbytes;
     enum fake_end end;
     bool hello;
+    size_t hears; /* bytes that it still takes before FAKE_CLOSES; set before the client connects */
 };
 
 /* hello false: the bytes are the answer to hello. */

@@ -187,6 +187,31 @@ static void expect_read(const char *bytes, size_t nbytes, int code, const char *
     fake_join(&fake);
 }
 
+/* The daemon dies while several requests are under way: it has the first, and not the second. */
+Test(hostile, server_that_leaves_amid_a_long_write_is_an_error)
+{
+    enum {
+        BYTES = 32 << 20,
+        CHUNK = 1 << 20
+    };
+    struct vta_tensor_type type = { { VTA_DTYPE_INT, 8 }, 1, { BYTES } };
+    uint8_t *bytes = calloc(1, BYTES);
+    struct vta_error error = { .message = "" };
+    struct fake fake;
+
+    fake_start(&fake, true, "\x94\x01\x02\xc0\x01", 5, FAKE_CLOSES);
+    fake.hears = CHUNK + CHUNK / 2;
+    struct vta_session *session = fake_connect(&fake, 30000);
+    struct vta_ndarray *array = vta_ndarray_empty(vta_ext_dev(session, 0), &type, &error);
+    cr_assert_not_null(array, "%s", error.message);
+    cr_expect_eq(vta_ndarray_copy_from(array, bytes, BYTES, &error), VTA_EIO, "%s", error.message);
+    cr_expect_eq(vta_ndarray_copy_from(array, bytes, BYTES, &error), VTA_ECLOSED);
+    vta_ndarray_free(array);
+    vta_close(session);
+    fake_join(&fake);
+    free(bytes);
+}
+
 Test(hostile, reads_of_another_length_break_the_session)
 {
     expect_read("\x94\x01\x03\xc0\xc4\x41", 6, VTA_EPROTO, "65");
