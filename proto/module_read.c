@@ -64,8 +64,8 @@ static int check_extent(const uint8_t *bytes, size_t nbytes, const struct vta_mo
         .depth = 6, /* module, functions, function, params, param, shape */
         .items = most_values(limits, nbytes),
         .total_items = most_values(limits, nbytes),
-        .text_bytes = nbytes,
-        .blob_bytes = nbytes,
+        .text_bytes = UINT64_MAX, /* what is longer than the file is cut short */
+        .blob_bytes = UINT64_MAX,
     };
     struct vta_scan scan;
     size_t taken;

@@ -215,6 +215,9 @@ Test(module, refuses_a_file_cut_short_anywhere)
 
         cr_assert_eq(decode(file.bytes, n, NULL, &error), VTA_EFORMAT, "%zu bytes: %s", n,
                      error.message);
+        cr_expect(strncmp(error.message, "cut short: ", 11) == 0 ||
+                      strncmp(error.message, "not a module file", 17) == 0,
+                  "%zu bytes: %s", n, error.message);
     }
     free(file.bytes);
 }
