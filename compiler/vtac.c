@@ -119,6 +119,26 @@ int vtac_program(struct vta_program **program, const struct vta_kernel *kernel,
     return rc;
 }
 
+int vtac_no_function(struct vta_error *error, const char *file,
+                     const struct vta_module_image *image, const char *given)
+{
+    const char *names[64] = { NULL };
+    char list[256] = "";
+    size_t count = 0, used = 0;
+    for (; count < image->kernel_count && count < sizeof names / sizeof names[0]; count++) {
+        names[count] = image->kernels[count].name;
+        if (used < sizeof list)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
+                                     count == 0 ? "" : ", ", names[count]);
+    }
+    const char *nearest = vta_suggest(given, names, count);
+    if (nearest != NULL)
+        return vta_error_set(error, VTA_ENOTFOUND, "%s: no function '%s': did you mean '%s'?", file,
+                             given, nearest);
+    return vta_error_set(error, VTA_ENOTFOUND, "%s: no function '%s'; it has %s%s", file, given,
+                         list, used < sizeof list && count == image->kernel_count ? "" : ", …");
+}
+
 /* ---- Commands ------------------------------------------------------------------------------ */
 
 static void print_usage(FILE *file)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include <vta/compile.h>
+#include <vta/module.h>
 
 #include "core/verify.h"
 
@@ -45,6 +46,10 @@ bool vtac_numbers(const struct vtac_command *command, const char *option, const 
 /* The program of a kernel, verified or not; free it with vta_program_free. */
 int vtac_program(struct vta_program **program, const struct vta_kernel *kernel,
                  const struct vta_hw *hw, bool verified, struct vta_error *error);
+
+/* VTA_ENOTFOUND: the file's module has no function of this name, but a near one or others. */
+int vtac_no_function(struct vta_error *error, const char *file,
+                     const struct vta_module_image *image, const char *given);
 
 struct vta_timing_profile;
 

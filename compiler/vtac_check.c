@@ -5,8 +5,6 @@
 
 #include <vta/module.h>
 
-#include "core/suggest.h"
-
 static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 
 /* Opens FILE of "FILE [more…]", up to max_args of them. Returns VTAC_OK, or an exit status with
@@ -56,24 +54,6 @@ static int disassemble(const struct vtac_command *command, const struct vta_kern
     return VTAC_OK;
 }
 
-static int unknown_function(const struct vtac_command *command,
-                            const struct vta_module_image *image, const char *given)
-{
-    const char *names[64];
-    size_t count = 0;
-    for (; count < image->kernel_count && count < sizeof names / sizeof names[0]; count++)
-        names[count] = image->kernels[count].name;
-    const char *nearest = vta_suggest(given, names, count);
-    struct vta_error error;
-    if (nearest != NULL)
-        vta_error_set(&error, VTA_ENOTFOUND, "no function '%s': did you mean '%s'?", given,
-                      nearest);
-    else
-        vta_error_set(&error, VTA_ENOTFOUND, "no function '%s' among %u", given,
-                      image->kernel_count);
-    return vtac_failed(command, &error);
-}
-
 static int run_disasm(const struct vtac_command *command, int argc, char **argv)
 {
     struct vta_module_image image;
@@ -91,8 +71,11 @@ static int run_disasm(const struct vtac_command *command, int argc, char **argv)
         int one = disassemble(command, &image.kernels[i], &image.hw);
         status = one != VTAC_OK ? one : status;
     }
-    if (first && only != NULL)
-        status = unknown_function(command, &image, only);
+    if (first && only != NULL) {
+        struct vta_error error;
+        vtac_no_function(&error, argv[optind], &image, only);
+        status = vtac_failed(command, &error);
+    }
     vta_module_image_clear(&image);
     return status;
 }

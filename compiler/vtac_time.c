@@ -8,7 +8,6 @@
 
 #include <vta/module.h>
 
-#include "core/suggest.h"
 #include "core/timing.h"
 #include "core/timing_profile.h"
 
@@ -255,20 +254,6 @@ static int predict(struct vta_timing *timing, const struct request *request,
     return rc;
 }
 
-static int no_function(struct vta_error *error, const struct vta_module_image *image,
-                       const char *given)
-{
-    const char *names[64];
-    size_t count = 0;
-    for (; count < image->kernel_count && count < sizeof names / sizeof names[0]; count++)
-        names[count] = image->kernels[count].name;
-    const char *nearest = vta_suggest(given, names, count);
-    return nearest != NULL ? vta_error_set(error, VTA_ENOTFOUND,
-                                           "no function '%s': did you mean '%s'?", given, nearest)
-                           : vta_error_set(error, VTA_ENOTFOUND, "no function '%s' among %u", given,
-                                           image->kernel_count);
-}
-
 /* Every function, or the one that is asked for; list: where they go as JSON, or NULL. */
 static int time_functions(const struct request *request, const struct vta_module_image *image,
                           const struct vta_timing_profile *profile, cJSON *list,
@@ -290,7 +275,7 @@ static int time_functions(const struct request *request, const struct vta_module
         timed++;
     }
     return rc == 0 && timed == 0 && request->function != NULL
-               ? no_function(error, image, request->function)
+               ? vtac_no_function(error, request->file, image, request->function)
                : rc;
 }
 

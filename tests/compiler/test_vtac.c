@@ -117,6 +117,8 @@ Test(vtac, disassembles_one_function_or_all)
     expect("uop[1,2) 16×16");
     cr_assert_eq(vtac("disasm gemm.vta"), 0);
     expect("FINISH");
+    cr_assert_eq(vtac("disasm gemm.vta other"), 1);
+    expect("vtac disasm: gemm.vta: no function 'other'; it has my_gemm\n");
     cr_assert_eq(vtac("disasm gemm.vta my_gem"), 1);
     expect("did you mean 'my_gemm'?");
 }
@@ -285,6 +287,8 @@ Test(vtac, predicts_a_functions_time_and_says_why)
     expect(" of 800 MB/s");
     cr_assert_eq(vtac("time --profile ultra96 gemm.vta my_gemm"), 0, "%s", output);
     expect("a call on ultra96 (not measured)\n");
+    cr_assert_eq(vtac("time gemm.vta other"), 1);
+    expect("vtac time: gemm.vta: no function 'other'; it has my_gemm\n");
     cr_assert_eq(vtac("time gemm.vta my_gem"), 1);
     expect("did you mean 'my_gemm'?");
     cr_assert_eq(vtac("time --profile utra96 gemm.vta"), 1);
