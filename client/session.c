@@ -99,6 +99,29 @@ msgpack_packer *vta_request_begin(struct vta_session *session, const char *metho
     return &session->packer;
 }
 
+/* The reason that an answer gives. The daemon's begins with the method, and the place of a bad
+ * param among its params, for those who call methods; whoever calls this library has named neither.
+ */
+static int unpack_reason(const msgpack_object *object, const char *method, struct vta_error *error)
+{
+    struct vta_error reason;
+    unsigned param;
+    int length = 0;
+    int rc = vta_rpc_unpack_error(object, &reason);
+
+    if (rc == 0 || error == NULL)
+        return rc;
+    const char *text = reason.message;
+    const size_t method_length = strlen(method);
+    if (strncmp(text, method, method_length) == 0 && strncmp(text + method_length, ": ", 2) == 0)
+        text += method_length + 2;
+    if (sscanf(text, "params[%u]: %n", &param, &length) == 1 && length > 0)
+        text += length;
+    *error = reason;
+    memmove(error->message, error->message + (text - reason.message), strlen(text) + 1);
+    return rc;
+}
+
 /* An answer to no request: why the daemon closes. */
 static int last_words(const struct vta_answer *answer, struct vta_error *reason)
 {
@@ -206,7 +229,7 @@ int vta_request_collect(struct vta_session *session, bool *failed, struct vta_er
     int rc = receive(session, VTA_PROMPT, &done, error);
     if (rc != 0 || session->answer.stored)
         return rc;
-    *failed = vta_rpc_unpack_error(&session->answer.message.error, error) != 0;
+    *failed = unpack_reason(&session->answer.message.error, done.method, error) != 0;
     if (*failed || done.into == NULL)
         return 0;
     vta_error_set(&reason, VTA_EPROTO, "expected %zu bytes, got something else", done.into_bytes);
@@ -225,7 +248,7 @@ int vta_request_call(struct vta_session *session, enum vta_patience patience,
     rc = receive(session, patience, &done, error);
     if (rc != 0)
         return rc;
-    rc = vta_rpc_unpack_error(&session->answer.message.error, error);
+    rc = unpack_reason(&session->answer.message.error, done.method, error);
     if (rc == 0 && result != NULL)
         *result = &session->answer.message.result;
     return rc;
