@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int no_memory(struct vta_error *error)
 {
@@ -72,8 +73,8 @@ int call_open(struct call *call, struct vta_session *session, const char *module
     }
     int rc = open_loaded(call, session, module, function, error);
     if (call->module == NULL && rc == VTA_ENOTFOUND)
-        vta_error_set(error, rc, "%s: neither a file here nor a module that the session sees",
-                      module);
+        vta_error_set(error, rc, "%s: neither a file here nor a module that the session sees%s",
+                      module, access(module, F_OK) == 0 ? "; it is no regular file" : "");
     return rc;
 }
 
@@ -129,6 +130,20 @@ static struct operand *named_operand(const struct call *call, const char *text)
     return NULL;
 }
 
+/* "PARAM=FILE" that is none; what: "--out ", or nothing. */
+static int no_operand(const struct call *call, const char *what, const char *text,
+                      struct vta_error *error)
+{
+    char names[256] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < call->count && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ",
+                                 call->operands[i].param->name);
+    return vta_error_set(error, VTA_EINVAL, "%s%s: expected PARAM=FILE with a parameter of %s: %s",
+                         what, text, vta_function_name(call->function), names);
+}
+
 /* SplitMix64's constants: every seed gives bytes of its own. */
 static void fill_random(uint8_t *bytes, size_t nbytes, uint64_t *state)
 {
@@ -162,8 +177,7 @@ static int read_inputs(struct call *call, const struct arguments *arguments, boo
         struct operand *operand = named_operand(call, text);
         const char *path = operand != NULL ? strchr(text, '=') + 1 : text;
         if (operand == NULL && strchr(text, '=') != NULL && !is_file(text))
-            return vta_error_set(error, VTA_EINVAL, "%s: not PARAM=FILE with a parameter of %s",
-                                 text, vta_function_name(call->function));
+            return no_operand(call, "", text, error);
         if (operand != NULL && given[operand - call->operands])
             return vta_error_set(error, VTA_EINVAL, "%s: %s has a file already", text,
                                  operand->param->name);
@@ -211,14 +225,19 @@ int call_outputs(struct call *call, const struct arguments *arguments, struct vt
     for (size_t i = 0; i < arguments->out_count; i++) {
         struct operand *operand = named_operand(call, arguments->outs[i]);
         if (operand == NULL)
-            return vta_error_set(error, VTA_EINVAL,
-                                 "--out %s: not PARAM=FILE with a parameter of %s",
-                                 arguments->outs[i], vta_function_name(call->function));
+            return no_operand(call, "--out ", arguments->outs[i], error);
+        const char *path = strchr(arguments->outs[i], '=') + 1;
+        if (*path == '\0')
+            return vta_error_set(error, VTA_EINVAL, "--out %s: there is no file after the '='",
+                                 arguments->outs[i]);
+        if (operand->out != NULL)
+            return vta_error_set(error, VTA_EINVAL, "--out %s: %s goes to %s already",
+                                 arguments->outs[i], operand->param->name, operand->out);
         if (operand->after == NULL)
             return vta_error_set(error, VTA_EINVAL, "--out %s: %s does not write %s",
                                  arguments->outs[i], vta_function_name(call->function),
                                  operand->param->name);
-        operand->out = strchr(arguments->outs[i], '=') + 1;
+        operand->out = path;
     }
     return 0;
 }

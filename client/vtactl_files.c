@@ -24,11 +24,19 @@ const char *base_name(const char *path)
 int read_exactly(const char *path, void *bytes, uint64_t nbytes, struct vta_error *error)
 {
     FILE *file = fopen(path, "rb");
+    struct stat status;
     int rc = 0;
 
     if (file == NULL)
         return vta_error_set(error, errno == ENOENT ? VTA_ENOTFOUND : VTA_EIO, "%s: %s", path,
                              strerror(errno));
+    if (fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) &&
+        (uint64_t)status.st_size != nbytes) {
+        fclose(file);
+        return vta_error_limit(error, VTA_ESIZE, (int64_t)nbytes, status.st_size,
+                               "%s: has %" PRIu64 " bytes, the parameter %" PRIu64, path,
+                               (uint64_t)status.st_size, nbytes);
+    }
     size_t got = fread(bytes, 1, (size_t)nbytes, file);
     if (ferror(file))
         rc = vta_error_set(error, VTA_EIO, "%s: %s", path, strerror(errno));

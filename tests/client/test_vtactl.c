@@ -234,6 +234,76 @@ Test(vtactl, run_refuses_inputs_that_do_not_fit)
     says(run_to(1, "run --local none.vta add --random").err, "none.vta: neither a file here nor");
 }
 
+/* The thing, the limit and the value; never how the tool asks the daemon. */
+Test(vtactl, mistakes_are_told_in_the_users_words)
+{
+    static const struct {
+        const char *command, *says;
+    } mistakes[] = {
+        { "run --local none.vta add", "none.vta: neither a file here nor a module that the "
+                                      "session sees\n" },
+        { "run --local folder add", "folder: neither a file here nor a module that the session "
+                                    "sees; it is no regular file\n" },
+        { "run --local cut.vta add", "cut.vta: cut short: 700 bytes, at least " },
+        { "run --local a.bin add", "a.bin: not a module file: " },
+        { "run --local --hw wide.json add.vta add", "add.vta: hardware differs: LOG_BLOCK is 5 "
+                                                    "here, 4 is wanted (" },
+        { "run --local add.vta nothing", "add.vta: no function 'nothing'\n" },
+        { "run --local add.vta ad", "add.vta: no function 'ad': did you mean 'add'?\n" },
+        { "run --local add.vta add", "add: no input for a: give a=FILE, or --random\n" },
+        { "run --local add.vta add a.bin", "add: no input for b: give b=FILE, or --random\n" },
+        { "run --local add.vta add cut.vta b.bin",
+          "a: cut.vta: has 700 bytes, the parameter 256\n" },
+        { "run --local add.vta add short.bin b.bin", "a: short.bin: has 3 bytes, the parameter "
+                                                     "256\n" },
+        { "run --local add.vta add a=none.bin b.bin", "a: none.bin: No such file or directory\n" },
+        { "run --local add.vta add a=a.bin a=b.bin", "a=b.bin: a has a file already\n" },
+        { "run --local add.vta add c=a.bin",
+          "c=a.bin: expected PARAM=FILE with a parameter of add: "
+          "a, b, out\n" },
+        { "run --local add.vta add --random --out sum=x", "--out sum=x: expected PARAM=FILE with a "
+                                                          "parameter of add: a, b, out\n" },
+        { "run --local add.vta add --random --out out", "--out out: expected PARAM=FILE with a "
+                                                        "parameter of add: a, b, out\n" },
+        { "run --local add.vta add --random --out out=", "--out out=: there is no file after the "
+                                                         "'='\n" },
+        { "run --local add.vta add --random --out a=x", "--out a=x: add does not write a\n" },
+        { "run --local add.vta add --random --out out=x --out out=y", "--out out=y: out goes to x "
+                                                                      "already\n" },
+        { "run --local add.vta add --random --out out=no/x", "no/x: No such file or directory\n" },
+        { "run --local add.vta add --random --profile fast", "there is no timing profile 'fast'; "
+                                                             "known are " },
+        { "bench --local add.vta add --clock sun", "the clock is 'host' or 'board', not 'sun'\n" },
+        { "bench --local add.vta add --number 4000000000", "4000000000 × 3 runs pass the limit "
+                                                           "(evaluations), 10000000\n" },
+        { "upload --local none.vta", "none.vta: No such file or directory\n" },
+        { "upload --local folder", "folder: not a regular file\n" },
+        { "upload --local add.vta a/b", "expected a module's name without '/', got 'a/b'\n" },
+        { "download --local none", "no module 'none'\n" },
+        { "rm --local none", "no module 'none'\n" },
+        { "info --local --hw a.bin", "a.bin: " },
+        { "info --local --hw none.json", "none.json: No such file or directory\n" },
+        { "info --host unix:none.sock", "unix:none.sock: cannot connect: No such file or "
+                                        "directory\n" },
+    };
+    static uint8_t module[700];
+    FILE *file = fopen("add.vta", "rb");
+
+    cr_assert_eq(fread(module, 1, sizeof module, file), sizeof module);
+    fclose(file);
+    write_scratch("cut.vta", module, sizeof module);
+    write_scratch("short.bin", "abc", 3);
+    write_scratch("wide.json", "{\"LOG_BLOCK\": 5}", 16);
+    cr_assert_eq(mkdir("folder", 0700), 0);
+    for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+        struct outcome outcome = run_to(1, mistakes[i].command);
+        cr_expect_eq(strncmp(outcome.err, mistakes[i].says, strlen(mistakes[i].says)), 0,
+                     "vtactl %s: expected: %s\ngot: %s", mistakes[i].command, mistakes[i].says,
+                     outcome.err);
+    }
+    cr_assert_eq(rmdir("folder"), 0);
+}
+
 Test(vtactl, refused_program_is_told_in_the_services_own_words)
 {
     struct vta_module_image image;
