@@ -92,6 +92,11 @@ static bool first_of_profile(const struct row *rows, size_t index)
 
 static void print_lines(const struct row *rows, size_t count, double *errors)
 {
+    size_t good = 0;
+    for (size_t i = 0; i < count; i++)
+        good += rows[i].good;
+    if (good == 0)
+        return;
     printf("%-22s %-14s %12s %12s %9s\n", "case", "profile", "measured ms", "predicted ms",
            "ratio");
     for (size_t i = 0; i < count; i++) {

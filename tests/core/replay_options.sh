@@ -1,5 +1,6 @@
 #!/bin/bash
-# vta-replay refuses options that do not go with its mode, and says which. No case is needed.
+# vta-replay refuses options that do not go with its mode, and says which; and what it says of no
+# case. No case is needed.
 #
 # usage: replay_options.sh VTA-REPLAY
 set -u
@@ -25,4 +26,11 @@ refuses "--profile does not go with a run" --profile ultra96
 refuses "--profile does not go with --hazards" --hazards --profile ultra96
 refuses "--strict-board does not go with --time" --time --strict-board
 refuses "--kernels does not go with --time" --time --kernels portable
+
+# Where nothing could be predicted there is no table of it.
+said=$("$replay" --time none/such/case 2>/dev/null)
+if [ $? -ne 1 ] || [ -n "$said" ]; then
+    printf 'vta-replay --time none/such/case said: %s\n' "$said" >&2
+    failures=$((failures + 1))
+fi
 [ "$failures" -eq 0 ]
