@@ -26,71 +26,85 @@
 /* ---- The host's cache ---------------------------------------------------------------------- */
 
 /* Blocks by number; those of different parameters are far apart. A block stays for `capacity` fills
- * after its own. Which fill that was is noted for whole regions at a time, which appear when they
- * are touched: neighbours are looked up together, and there are never more than DRAM has. */
-#define REGION_LOG 12 /* blocks: 2 MiB */
+ * after its own. Which fill that was is noted for a region of neighbours together, which are looked
+ * up one after another. Regions of which nothing is left in the cache make room for others, so that
+ * there are never more than a few for each block that it holds, however far apart a program reads.
+ */
+#define REGION_LOG    6 /* blocks: 32 KiB */
+#define REGION_BLOCKS (1u << REGION_LOG)
+#define REGIONS_LEAST 256u
 
 struct region {
     uint64_t number;
-    uint32_t *fills; /* per block: the count of fills after its own, 0: none; owned */
+    uint32_t newest;               /* of its fills; 0: the place is free */
+    uint32_t fills[REGION_BLOCKS]; /* per block: the count of fills after its own, 0: none */
 };
 
 struct cache {
     uint32_t capacity;      /* blocks; 0: none */
-    uint32_t fills;         /* since the program began */
+    uint32_t fills;         /* since the program began, and it may begin again at 1 */
+    bool overflowed;        /* there were more fills than capacity */
     struct region *regions; /* hashed by number, at most half full; owned */
     uint32_t size, used;    /* size: a power of two */
-    struct region *last;    /* that was looked up */
+    struct region *last;    /* that was looked up; NULL: none */
 };
 
-static void cache_close(struct cache *cache)
+/* Whether a fill's block is still there. */
+static bool is_there(const struct cache *cache, uint32_t fill)
 {
-    for (uint32_t i = 0; i < cache->size; i++)
-        free(cache->regions[i].fills);
-    free(cache->regions);
+    return fill != 0 && cache->fills - (fill - 1) <= cache->capacity;
 }
 
 /* The region's place, taken or free. */
 static struct region *place_of(struct region *regions, uint32_t size, uint64_t number)
 {
     uint32_t at = (uint32_t)((number * UINT64_C(0x9e3779b97f4a7c15)) >> 40);
-    while (regions[at & (size - 1)].fills != NULL && regions[at & (size - 1)].number != number)
+    while (regions[at & (size - 1)].newest != 0 && regions[at & (size - 1)].number != number)
         at++;
     return &regions[at & (size - 1)];
 }
 
-static bool grow(struct cache *cache)
+/* Drops the regions that have nothing left, and makes room for more where too few of them do. */
+static bool make_room(struct cache *cache)
 {
-    uint32_t size = cache->size == 0 ? 64 : cache->size * 2;
+    uint32_t live = 0, size = cache->size == 0 ? REGIONS_LEAST : cache->size;
+    for (uint32_t i = 0; i < cache->size; i++)
+        live += is_there(cache, cache->regions[i].newest);
+    if (live > size / 4)
+        size *= 2;
     struct region *regions = calloc(size, sizeof(*regions));
     if (regions == NULL)
         return false;
     for (uint32_t i = 0; i < cache->size; i++)
-        if (cache->regions[i].fills != NULL)
+        if (is_there(cache, cache->regions[i].newest))
             *place_of(regions, size, cache->regions[i].number) = cache->regions[i];
     free(cache->regions);
     cache->regions = regions;
     cache->size = size;
+    cache->used = live;
     return true;
 }
 
-/* The region, made if it is new; NULL without memory. */
+/* The region, which may be a free place; NULL without memory. */
 static struct region *find_region(struct cache *cache, uint64_t number)
 {
     if (cache->last != NULL && cache->last->number == number)
         return cache->last;
-    if (2 * cache->used >= cache->size && !grow(cache))
+    if (2 * cache->used >= cache->size && !make_room(cache))
         return NULL;
-    struct region *region = place_of(cache->regions, cache->size, number);
-    if (region->fills == NULL) {
-        region->fills = calloc(UINT32_C(1) << REGION_LOG, sizeof(*region->fills));
-        if (region->fills == NULL)
-            return NULL;
-        region->number = number;
-        cache->used++;
-    }
-    cache->last = region;
-    return region;
+    cache->last = place_of(cache->regions, cache->size, number);
+    cache->last->number = number;
+    return cache->last;
+}
+
+static void note_fill(struct cache *cache, struct region *region, uint32_t *fill)
+{
+    if (cache->fills >= cache->capacity)
+        cache->overflowed = true;
+    if (++cache->fills == 0)
+        cache->fills = 1;
+    cache->used += region->newest == 0;
+    region->newest = *fill = cache->fills;
 }
 
 /* Adds to *missed the bytes of [begin, end) that were not in the cache; they are afterwards.
@@ -101,10 +115,10 @@ static bool cache_read(struct cache *cache, uint64_t begin, uint64_t end, uint64
         struct region *region = find_region(cache, block >> REGION_LOG);
         if (region == NULL)
             return false;
-        uint32_t *fill = &region->fills[block & ((UINT32_C(1) << REGION_LOG) - 1)];
-        if (*fill != 0 && cache->fills - (*fill - 1) <= cache->capacity)
+        uint32_t *fill = &region->fills[block & (REGION_BLOCKS - 1)];
+        if (is_there(cache, *fill))
             continue;
-        *fill = ++cache->fills;
+        note_fill(cache, region, fill);
         uint64_t low = block * BLOCK_BYTES, high = low + BLOCK_BYTES;
         *missed += (high < end ? high : end) - (low > begin ? low : begin);
     }
@@ -212,8 +226,8 @@ int vta_costs(struct vta_cost *costs, const struct vta_program *program,
     if (rc == 0 && !good)
         rc = vta_error_set(error, VTA_ENOMEM, "no memory for a program's timing");
     if (rc == 0)
-        fill(costs, program, profile, cache.fills <= cache.capacity ? NULL : misses);
-    cache_close(&cache);
+        fill(costs, program, profile, cache.overflowed ? misses : NULL);
+    free(cache.regions);
     free(misses);
     return rc;
 }

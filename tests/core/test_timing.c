@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "core/timing_kept.h"
 
@@ -205,6 +206,33 @@ Test(timing, reads_at_the_pace_of_dram_what_the_cache_cannot_hold)
     cr_expect_eq(events[1].port_busy, 512 / 8);
     cr_expect_eq(events[2].port_busy, 512 / 4);
     cr_expect_eq(events[4].port_busy, 512 / 4, "replaced in the order of filling");
+}
+
+static uint64_t resident_kib(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)usage.ru_maxrss;
+}
+
+/* Native parameters may be larger than any board's DRAM: here 2^40 bytes, of which every row is
+ * 16 MiB from the one before. */
+Test(timing, needs_no_more_memory_where_rows_are_far_apart)
+{
+    struct kit kit;
+    kit_init(&kit);
+    kit.params[KIT_WGT].type.shape[0] = UINT64_C(1) << 32;
+    for (uint32_t i = 0; i < 60; i++) {
+        struct vta_mem_insn *mem = &kit_move(&kit, KIT_WGT, i << 26, 0, 1)->mem;
+        mem->y_size = 1024;
+        mem->x_stride = 65535;
+    }
+    kit_finish(&kit);
+    const uint64_t before = resident_kib();
+    struct vta_timing timing = replay(&kit, &simple);
+    cr_expect_lt(resident_kib() - before, 16384u);
+    cr_expect_eq(timing.rows, 60 * 1024);
+    cr_expect_eq(events[0].port_busy, 1024 * 256 / 4);
 }
 
 Test(timing, starts_with_the_tokens_that_the_program_was_verified_for)
