@@ -10,7 +10,7 @@
 
 /* What a board keeps of the streams that ran on it. */
 #define KEPT_STREAMS 32
-#define KEPT_SIZE    (UINT64_C(1) << 18) /* instructions and micro-ops: some 25 MiB */
+#define KEPT_BYTES   (UINT64_C(64) << 20)
 
 struct vta_board {
     struct vta_board_options options;
@@ -302,7 +302,7 @@ static int ready_for_streams(struct vta_board *board, const struct vta_control *
     if (dram == NULL)
         return VTA_ENOMEM;
     if (board->streams == NULL)
-        board->streams = vta_stream_cache_new(KEPT_STREAMS, KEPT_SIZE);
+        board->streams = vta_stream_cache_new(KEPT_STREAMS, KEPT_BYTES);
     if (board->streams == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory to keep streams");
     vta_stream_cache_look_for(board->streams, vta_watch_looks_for(&board->watch),

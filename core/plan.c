@@ -194,6 +194,19 @@ static int stopped(const struct vta_control *control, const struct vta_program *
                                    vta_error_text(rc));
 }
 
+static uint64_t bytes_of(const struct vta_plan *plan)
+{
+    uint64_t nbytes = sizeof(*plan) + plan->op_count * sizeof(*plan->ops) +
+                      plan->gemm_count * sizeof(*plan->gemm_shapes) +
+                      plan->alu_count * sizeof(*plan->alu_shapes);
+    for (uint32_t i = 0; i < plan->gemm_count; i++)
+        nbytes += plan->gemm_shapes[i].group_count * sizeof(*plan->gemm_shapes[i].groups) +
+                  plan->gemm_shapes[i].step_count * sizeof(*plan->gemm_shapes[i].steps);
+    for (uint32_t i = 0; i < plan->alu_count; i++)
+        nbytes += plan->alu_shapes[i].run_count * sizeof(*plan->alu_shapes[i].runs);
+    return nbytes;
+}
+
 int vta_plan_make(struct vta_plan **result, const struct vta_program *program,
                   const struct vta_control *control, struct vta_error *error)
 {
@@ -220,6 +233,7 @@ int vta_plan_make(struct vta_plan **result, const struct vta_program *program,
         vta_plan_free(p.plan);
         return rc;
     }
+    p.plan->nbytes = bytes_of(p.plan);
     *result = p.plan;
     return 0;
 }

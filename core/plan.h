@@ -66,6 +66,7 @@ struct vta_plan {
     struct vta_plan_op *ops;
     struct vta_gemm_shape *gemm_shapes;
     struct vta_alu_shape *alu_shapes;
+    uint64_t nbytes; /* of memory, all of that together */
 };
 
 /* Compiles a verified program. Cost: linear in instructions and in the micro-ops that they load,

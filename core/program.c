@@ -32,6 +32,18 @@ void vta_program_free(struct vta_program *program)
     free(program);
 }
 
+uint64_t vta_program_bytes(const struct vta_program *program)
+{
+    const struct vta_plan *plan = atomic_load_explicit(&program->plan, memory_order_acquire);
+    const uint64_t insn_bytes =
+        sizeof(*program->insns) + sizeof(*program->bases) + sizeof(*program->order);
+    return sizeof(*program) + program->count * insn_bytes +
+           program->uop_count * sizeof(*program->uops) +
+           program->range_count * sizeof(*program->ranges) +
+           (program->hazards != NULL ? program->hazards->count * sizeof(struct vta_hazard) : 0) +
+           (plan != NULL ? plan->nbytes : 0);
+}
+
 /* An empty program with room for count instructions, or NULL. */
 static struct vta_program *program_new(const struct vta_hw *hw, const char *name, uint32_t count)
 {

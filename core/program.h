@@ -67,6 +67,10 @@ struct vta_program {
 
 void vta_program_free(struct vta_program *program); /* NULL is allowed */
 
+/* The memory that a program takes, its plan included once there is one; what does not grow with the
+ * stream (name, sets of SRAM entries, kept times) left out. Any thread. */
+uint64_t vta_program_bytes(const struct vta_program *program);
+
 /* From a kernel. Relocations are checked: every LOAD and STORE that moves data has exactly one,
  * to a parameter that exists, micro-op loads to the kernel's micro-ops.
  * The kernel is not kept. */

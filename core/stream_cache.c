@@ -14,7 +14,7 @@ struct entry {
 
 struct vta_stream_cache {
     uint32_t entry_count;
-    uint64_t most, kept; /* instructions and micro-ops, of all entries together */
+    uint64_t most; /* bytes, of all entries together */
     uint64_t clock;
     bool looks, made; /* for hazards; the latest program, rather than found */
     struct vta_hazard_options hazards;
@@ -47,17 +47,16 @@ bool vta_stream_cache_made(const struct vta_stream_cache *cache)
     return cache->made;
 }
 
-/* What a program weighs: instructions and micro-ops. */
-static uint64_t size_of(const struct vta_program *program)
+/* The memory that a program takes, and its stream beside it. */
+static uint64_t size_of(const struct vta_program *program, bool raw)
 {
-    return (uint64_t)program->count + program->uop_count;
+    return vta_program_bytes(program) + (raw ? (uint64_t)program->count * VTA_INSN_BYTES : 0);
 }
 
 static void drop(struct vta_stream_cache *cache, struct entry *entry)
 {
     if (entry->program == NULL)
         return;
-    cache->kept -= size_of(entry->program);
     cache->stats.programs--;
     vta_program_free(entry->program);
     free(entry->insns);
@@ -118,20 +117,24 @@ static bool serves(const struct entry *entry, const struct wanted *wanted)
            vta_verify_addresses(program, options, NULL) == 0;
 }
 
-/* A free entry, after room was made for this much more. */
+/* A free entry, after room was made for this much more. What programs take is summed anew, because
+ * they get their plans when they run. */
 static struct entry *make_room(struct vta_stream_cache *cache, uint64_t size)
 {
     for (;;) {
         struct entry *free_one = NULL, *oldest = NULL;
+        uint64_t kept = 0;
         for (uint32_t i = 0; i < cache->entry_count; i++) {
             struct entry *entry = &cache->entries[i];
-            if (entry->program == NULL)
+            if (entry->program == NULL) {
                 free_one = entry;
-            else if (oldest == NULL || entry->used < oldest->used)
+                continue;
+            }
+            kept += size_of(entry->program, entry->insns != NULL);
+            if (oldest == NULL || entry->used < oldest->used)
                 oldest = entry;
         }
-        bool fits =
-            oldest == NULL || (cache->kept <= cache->most && size <= cache->most - cache->kept);
+        bool fits = oldest == NULL || (kept <= cache->most && size <= cache->most - kept);
         if (free_one != NULL && fits)
             return free_one;
         drop(cache, oldest);
@@ -158,11 +161,10 @@ static int keep(struct vta_stream_cache *cache, struct vta_program *program,
     int rc = copy_bytes(wanted, &bytes, error);
     if (rc != 0)
         return rc;
-    struct entry *entry = make_room(cache, size_of(program));
+    struct entry *entry = make_room(cache, size_of(program, bytes != NULL));
     *entry = (struct entry){
         .program = program, .insns = bytes, .hash = wanted->hash, .used = cache->clock
     };
-    cache->kept += size_of(program);
     cache->stats.programs++;
     return 0;
 }

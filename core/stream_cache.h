@@ -13,8 +13,9 @@
 
 struct vta_stream_cache;
 
-/* Keeps at most `programs` of them, of at most `most` instructions and micro-ops together; the one
- * that was used longest ago goes first, and a longer stream is kept alone. NULL without memory. */
+/* Keeps at most `programs` of them, of at most `most` bytes of memory together (vta_program_bytes,
+ * and the streams); the one that was used longest ago goes first, and a larger one is kept alone. A
+ * plan counts from the next program on that is made. NULL without memory. */
 struct vta_stream_cache *vta_stream_cache_new(uint32_t programs, uint64_t most);
 void vta_stream_cache_free(struct vta_stream_cache *cache); /* NULL is allowed */
 

@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "core/board.h"
+#include "core/plan.h"
 #include "core/stream_cache.h"
 
 static struct vta_error error;
+
+#define PLENTY (UINT64_C(1) << 20) /* bytes */
 
 /* A board's DRAM with a buffer of micro-ops at 4096 and one of data behind it. */
 struct scene {
@@ -72,7 +75,7 @@ static struct vta_stream_cache_stats stats_of(const struct scene *scene)
 Test(stream_cache, decides_the_same_stream_once)
 {
     struct scene scene;
-    open_scene(&scene, 4, 100);
+    open_scene(&scene, 4, PLENTY);
     const struct vta_program *first = get(&scene);
     cr_assert_not_null(first, "%s", error.message);
     cr_expect(first->verified);
@@ -86,7 +89,7 @@ Test(stream_cache, decides_again_when_micro_ops_in_dram_have_changed)
 {
     struct scene scene;
     const uint32_t word = 77;
-    open_scene(&scene, 4, 100);
+    open_scene(&scene, 4, PLENTY);
     cr_assert_not_null(get(&scene));
     vta_dram_write(scene.dram, scene.uops, 4, &word, sizeof(word), NULL);
     const struct vta_program *program = get(&scene);
@@ -102,7 +105,7 @@ Test(stream_cache, decides_again_when_micro_ops_in_dram_have_changed)
 Test(stream_cache, decides_again_for_other_tokens_or_another_configuration)
 {
     struct scene scene;
-    open_scene(&scene, 4, 100);
+    open_scene(&scene, 4, PLENTY);
     cr_assert_not_null(get(&scene));
     scene.options.before.store_to_compute = 1;
     const struct vta_program *program = get(&scene);
@@ -118,7 +121,7 @@ Test(stream_cache, decides_again_for_other_tokens_or_another_configuration)
 Test(stream_cache, does_not_serve_a_program_whose_buffers_are_gone)
 {
     struct scene scene;
-    open_scene(&scene, 4, 100);
+    open_scene(&scene, 4, PLENTY);
     cr_assert_not_null(get(&scene));
     cr_assert_eq(vta_dram_free(scene.dram, scene.data, &error), 0);
     cr_expect_null(get(&scene));
@@ -133,7 +136,7 @@ Test(stream_cache, does_not_serve_a_program_whose_buffers_are_gone)
 Test(stream_cache, forgets_what_was_used_longest_ago)
 {
     struct scene scene;
-    open_scene(&scene, 2, 100);
+    open_scene(&scene, 2, PLENTY);
     uint8_t *x_size = &scene.bytes[VTA_INSN_BYTES + 10]; /* of the LOAD INP */
     for (int round = 0; round < 2; round++) {
         for (uint8_t n = 1; n <= 3; n++) {
@@ -153,28 +156,61 @@ Test(stream_cache, forgets_what_was_used_longest_ago)
     close_scene(&scene);
 }
 
-Test(stream_cache, keeps_no_more_instructions_and_micro_ops_than_it_may)
+/* What the scene's stream takes in a cache. */
+static uint64_t size_of_one(void)
 {
     struct scene scene;
-    open_scene(&scene, 8, 11); /* a stream has three instructions and two micro-ops */
+    open_scene(&scene, 1, PLENTY);
+    const struct vta_program *program = get(&scene);
+    cr_assert_not_null(program);
+    const uint64_t size = vta_program_bytes(program) + scene.count * VTA_INSN_BYTES;
+    close_scene(&scene);
+    return size;
+}
+
+Test(stream_cache, keeps_no_more_bytes_than_it_may)
+{
+    const uint64_t one = size_of_one();
+    struct scene scene;
+    open_scene(&scene, 8, 2 * one + one / 2);
     uint8_t *x_size = &scene.bytes[VTA_INSN_BYTES + 10];
     for (uint8_t n = 1; n <= 5; n++) {
         *x_size = n;
         cr_assert_not_null(get(&scene));
-        cr_expect_leq(stats_of(&scene).programs, 2u);
+        cr_expect_eq(stats_of(&scene).programs, n < 2 ? 1u : 2u);
     }
     close_scene(&scene);
-    open_scene(&scene, 8, 2); /* a longer stream is kept alone */
+    open_scene(&scene, 8, one / 2); /* a larger one is kept alone */
     const struct vta_program *program = get(&scene);
     cr_assert_not_null(program);
     cr_expect_eq(get(&scene), program);
     close_scene(&scene);
 }
 
+Test(stream_cache, counts_the_plans_that_programs_get_when_they_run)
+{
+    const uint64_t one = size_of_one();
+    struct scene scene;
+    struct vta_plan *plan = NULL;
+    open_scene(&scene, 8, 2 * one + one / 2);
+    uint8_t *x_size = &scene.bytes[VTA_INSN_BYTES + 10];
+    struct vta_program *program = (struct vta_program *)get(&scene);
+    cr_assert_not_null(program);
+    cr_assert_eq(vta_plan_make(&plan, program, NULL, &error), 0, "%s", error.message);
+    cr_expect_gt(plan->nbytes, 2 * sizeof(struct vta_plan_op));
+    plan->nbytes = 2 * one; /* as that of a long one */
+    atomic_store(&program->plan, plan);
+    cr_expect_eq(vta_program_bytes(program) + scene.count * VTA_INSN_BYTES, 3 * one);
+    *x_size = 2;
+    cr_assert_not_null(get(&scene));
+    cr_expect_eq(stats_of(&scene).programs, 1u, "the first one went");
+    close_scene(&scene);
+}
+
 Test(stream_cache, keeps_nothing_that_was_refused)
 {
     struct scene scene;
-    open_scene(&scene, 4, 100);
+    open_scene(&scene, 4, PLENTY);
     scene.count--; /* no FINISH */
     cr_expect_null(get(&scene));
     cr_expect_eq(error.code, VTA_EFINISH);
@@ -186,7 +222,7 @@ Test(stream_cache, keeps_nothing_that_was_refused)
 Test(stream_cache, keeps_what_a_recorder_holds_beside_raw_streams)
 {
     struct scene scene;
-    open_scene(&scene, 4, 100);
+    open_scene(&scene, 4, PLENTY);
     struct vta_insn insns[3];
     uint32_t bases[3] = { VTA_BASE_UOPS, VTA_BASE_ABSOLUTE, VTA_BASE_ABSOLUTE };
     struct vta_uop uops[2] = { { 1, 2, 3 }, { 4, 5, 6 } };
