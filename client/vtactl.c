@@ -49,6 +49,19 @@ static int check_operands(const struct command *command, const struct arguments 
     return EXIT_USAGE;
 }
 
+/* A session's board is its own, so what it becomes here ends with this command. */
+static int configure_board(struct tool *tool, const struct vta_hw *hw)
+{
+    const struct arguments *arguments = &tool->arguments;
+    int rc = 0;
+
+    if (arguments->bitstream != NULL)
+        rc = vta_program_fpga(tool->session, arguments->bitstream, &tool->error);
+    else if (arguments->hw != NULL && !arguments->local)
+        rc = vta_reconfig_runtime(tool->session, hw, &tool->error);
+    return rc == 0 ? 0 : EXIT_FAILED;
+}
+
 static int open_session(struct tool *tool)
 {
     const struct arguments *arguments = &tool->arguments;
@@ -65,7 +78,7 @@ static int open_session(struct tool *tool)
         return EXIT_FAILED;
     if (isatty(STDERR_FILENO) && !arguments->json)
         vta_set_progress(tool->session, print_progress, NULL);
-    return 0;
+    return configure_board(tool, &hw);
 }
 
 /* Prints the one JSON value, or the error for a person; returns the exit status. */

@@ -19,8 +19,8 @@
 
 struct arguments {
     /* Where. */
-    const char *host, *hw;
-    int port; /* 0: the environment's */
+    const char *host, *hw, *bitstream; /* the last two: which hardware the board is to have */
+    int port;                          /* 0: the environment's */
     unsigned timeout_ms;
     bool local, json, help, version;
     /* run and bench. */

@@ -39,7 +39,10 @@ static const struct option options[] = {
     { "port", 0, OPTION_PORT, AT(port), 1, NULL, "PORT",
       "its port (default: $VTA_RPC_PORT, 9091)" },
     { "local", 0, OPTION_FLAG, AT(local), 0, NULL, NULL, "a board in this process, no daemon" },
-    { "hw", 0, OPTION_TEXT, AT(hw), 0, NULL, "FILE", "its vta_config.json, with --local" },
+    { "hw", 0, OPTION_TEXT, AT(hw), 0, NULL, "FILE",
+      "give the board the configuration of a vta_config.json, for this command" },
+    { "bitstream", 0, OPTION_TEXT, AT(bitstream), 0, NULL, "NAME",
+      "give it the one that a bitstream's name describes" },
     { "timeout", 0, OPTION_SECONDS, AT(timeout_ms), 0, NULL, "SECONDS",
       "longest wait for the daemon's bytes; 0: none (default: 10)" },
     { "json", 0, OPTION_FLAG, AT(json), 0, NULL, NULL, "print one JSON value" },
@@ -277,8 +280,8 @@ int parse_arguments(struct arguments *arguments, char **argv, const struct comma
             fprintf(stderr, "vtactl: %s does not take --%s\n", (*command)->name, options[i].name);
             return EXIT_USAGE;
         }
-    if (arguments->hw != NULL && !arguments->local) {
-        fputs("vtactl: --hw is for --local; a daemon's board has its own\n", stderr);
+    if (arguments->hw != NULL && arguments->bitstream != NULL) {
+        fputs("vtactl: --hw does not go with --bitstream: each says what the board is\n", stderr);
         return EXIT_USAGE;
     }
     return 0;

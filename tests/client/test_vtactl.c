@@ -159,7 +159,6 @@ Test(vtactl, wrong_usage_is_told_and_ends_with_status_2)
     says(run_to(2, "ping -x").err, "'-x'");
     says(run_to(2, "upload --local").err, "upload FILE");
     says(run_to(2, "ls one two --local").err, "vtactl ls");
-    says(run_to(2, "info --hw a.json").err, "--local");
     cr_assert_str_eq(run_to(2, "upload --local --json").out, "");
 }
 
@@ -419,6 +418,31 @@ Test(vtactl, local_board_has_the_hardware_of_a_file)
     says(run_to(0, "info --local --hw hw.json").out, "1x8_i8w8a32_15_13_16_16");
     says(run_to(1, "run --local --hw hw.json add.vta add --random").err, "LOG_BLOCK");
     says(run_to(1, "info --local --hw none.json").err, "none.json");
+}
+
+Test(vtactl, daemons_board_gets_the_hardware_of_a_file_or_a_bitstream_for_one_command)
+{
+    static const char config[] = "{\"LOG_BLOCK\": 3, \"LOG_INP_BUFF_SIZE\": 13, "
+                                 "\"LOG_WGT_BUFF_SIZE\": 16, \"LOG_ACC_BUFF_SIZE\": 16}";
+    char command[128];
+
+    write_scratch("hw.json", config, sizeof config - 1);
+    daemon_start(&daemon_, NULL);
+    snprintf(command, sizeof command, "info --port %d --hw hw.json", daemon_.port);
+    says(run_to(0, command).out, "1x8_i8w8a32_15_13_16_16");
+    snprintf(command, sizeof command, "info --port %d --bitstream 4x8_i8w8a32_14_15_16_17",
+             daemon_.port);
+    says(run_to(0, command).out, "4x8_i8w8a32_14_15_16_17");
+    snprintf(command, sizeof command, "info --port %d", daemon_.port);
+    says(run_to(0, command).out, "1x16_i8w8a32_15_15_18_17");
+
+    snprintf(command, sizeof command, "run --port %d --hw hw.json add.vta add --random",
+             daemon_.port);
+    says(run_to(1, command).err, "add.vta: hardware differs: LOG_BLOCK is 3 here, 4 is wanted");
+    says(run_to(0, "info --local --bitstream 4x8_i8w8a32_14_15_16_17").out, "4x8_");
+    says(run_to(1, "info --local --bitstream 4x8").err, "'4x8'");
+    says(run_to(2, "info --local --hw hw.json --bitstream 4x8").err, "--hw does not go with");
+    daemon_stop(&daemon_);
 }
 
 /* ---- Progress ------------------------------------------------------------------------------ */
