@@ -1,4 +1,4 @@
-/* link_process.c: queue, start, deadline and end of linker processes.
+/* link_process.c: the states of a linker process and what each event means in each of them.
  */
 #include "link_process.h"
 
@@ -28,7 +28,7 @@ static void answer(struct worker_process *worker, int fd, const struct vta_error
 {
     const struct channel_head head = { .type = CHANNEL_LINKED,
                                        .number = fd < 0 ? error->code : 0,
-                                       .id = worker->link_id };
+                                       .id = worker->wish.id };
     size_t length = fd < 0 ? strlen(error->message) : 0;
     if (channel_send(worker->channel_fd, &head, fd < 0 ? error->message : NULL, length, fd,
                      false) != 0)
@@ -46,8 +46,6 @@ static void unlist(struct link_process *link)
         pool->links = link->next;
     if (link->next != NULL)
         link->next->previous = link->previous;
-    if (link->worker != NULL)
-        link->worker->link = NULL;
 }
 
 static void release(struct link_process *link)
@@ -84,13 +82,17 @@ static void remove_folder(struct link_process *link)
     uv_queue_work(&link->pool->server->loop, &link->removal, on_removal, after_removal);
 }
 
-static void explain(const struct link_process *link, int status, struct vta_error *error)
+/* The worker hears no more of this one. */
+static void part(struct link_process *link)
 {
-    unsigned long long limit = link->pool->server->config.tvm_link_deadline_ms;
-    if (link->timed_out)
-        vta_error_limit(error, VTA_ETIMEOUT, (int64_t)limit, (int64_t)limit,
-                        "linking took longer than %llu ms (tvm_link_deadline_ms)", limit);
-    else if (WIFSIGNALED(status))
+    if (link->worker != NULL)
+        link->worker->wish.link = NULL;
+    link->worker = NULL;
+}
+
+static void describe_status(int status, struct vta_error *error)
+{
+    if (WIFSIGNALED(status))
         vta_error_set(error, VTA_EINTERNAL, "the linker process was ended by signal %d (%s)",
                       WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
@@ -98,14 +100,44 @@ static void explain(const struct link_process *link, int status, struct vta_erro
                       WEXITSTATUS(status));
 }
 
-/* The worker has its library before the process that made it has ended, and may have asked for the
- * next one. */
-static void request_wanted(struct worker_process *worker)
+/* Says why the process has failed, to the log and to who asked. */
+static void tell_failure(const struct link_process *link, int status)
 {
-    if (!worker->link_wanted)
+    unsigned long long limit = link->pool->server->config.tvm_link_deadline_ms;
+    struct vta_error error = { .insn = -1 };
+    switch (link->state) {
+    case LINK_RUNNING:
+        describe_status(status, &error);
+        break;
+    case LINK_OVERDUE:
+        vta_error_limit(&error, VTA_ETIMEOUT, (int64_t)limit, (int64_t)limit,
+                        "linking took longer than %llu ms (tvm_link_deadline_ms)", limit);
+        break;
+    case LINK_ORPHANED: /* it did not fail: it was killed with its session */
+    case LINK_WAITING:
+    case LINK_ENDED:
+    case LINK_WITHDRAWN:
         return;
-    worker->link_wanted = false;
-    link_process_request(worker, worker->next_link_id);
+    }
+    log_warning("session %llu: %s", (unsigned long long)link->session, error.message);
+    if (link->worker != NULL)
+        answer(link->worker, -1, &error); /* it sees that its socket has ended, and reads this */
+}
+
+static void order(struct worker_process *worker, uint64_t id);
+
+/* What a worker asked for has come to its end. */
+static void wish_ended(struct worker_process *worker)
+{
+    switch (worker->wish.state) {
+    case LINK_WISH_NEXT:
+        order(worker, worker->wish.next_id);
+        break;
+    case LINK_WISH_ONE:
+    case LINK_WISH_NOTHING:
+        worker->wish.state = LINK_WISH_NOTHING;
+        break;
+    }
 }
 
 static void on_ended(struct child *child, int status)
@@ -113,29 +145,56 @@ static void on_ended(struct child *child, int status)
     struct link_process *link =
         (struct link_process *)((char *)child - offsetof(struct link_process, child));
     struct worker_process *worker = link->worker;
-    struct vta_error error = { .insn = -1 };
-    if (status != 0) {
-        explain(link, status, &error);
-        log_warning("session %llu: %s", worker != NULL ? (unsigned long long)worker->id : 0,
-                    error.message);
-        if (worker != NULL)
-            answer(worker, -1, &error); /* it sees that its socket has ended, and reads this */
-    }
-    if (worker != NULL)
-        worker->link = NULL;
-    link->worker = NULL;
+    if (status != 0)
+        tell_failure(link, status);
+    link->state = LINK_ENDED;
+    part(link);
     uv_close((uv_handle_t *)&link->timer, on_timer_closed);
     remove_folder(link);
     release(link);
     if (worker != NULL)
-        request_wanted(worker);
+        wish_ended(worker);
 }
 
 static void on_deadline(uv_timer_t *timer)
 {
     struct link_process *link = timer->data;
-    link->timed_out = true;
-    child_kill(&link->child);
+    switch (link->state) {
+    case LINK_RUNNING:
+        link->state = LINK_OVERDUE;
+        child_kill(&link->child);
+        break;
+    case LINK_ORPHANED: /* is killed already */
+    case LINK_WAITING:
+    case LINK_OVERDUE:
+    case LINK_ENDED:
+    case LINK_WITHDRAWN:
+        break;
+    }
+}
+
+void link_process_forget(struct worker_process *worker)
+{
+    struct link_process *link = worker->wish.link;
+    worker->wish.state = LINK_WISH_NOTHING;
+    if (link == NULL)
+        return;
+    part(link);
+    switch (link->state) {
+    case LINK_WAITING:
+        link->state = LINK_WITHDRAWN;
+        uv_close((uv_handle_t *)&link->timer, on_timer_closed);
+        break;
+    case LINK_RUNNING:
+        link->state = LINK_ORPHANED;
+        child_kill(&link->child);
+        break;
+    case LINK_OVERDUE: /* is killed already */
+    case LINK_ORPHANED:
+    case LINK_ENDED:
+    case LINK_WITHDRAWN:
+        break;
+    }
 }
 
 /* ---- The beginning ------------------------------------------------------------------------- */
@@ -196,35 +255,59 @@ static int spawn(struct link_process *link, int socket, struct vta_error *error)
     return child_spawn(&pool->children, &link->child, arguments, socket, error);
 }
 
-/* Starts it, or answers why not. */
+/* No process could be started: tells why, and is over. */
+static void give_up(struct link_process *link, const struct vta_error *error)
+{
+    struct worker_process *worker = link->worker;
+    log_warning("session %llu: %s", (unsigned long long)link->session, error->message);
+    answer(worker, -1, error);
+    link->state = LINK_ENDED;
+    part(link);
+    if (link->folder[0] != '\0') {
+        link->references++;
+        remove_folder(link);
+    }
+    uv_close((uv_handle_t *)&link->timer, on_timer_closed);
+    wish_ended(worker);
+}
+
+/* Starts one that waits, and answers. */
 static void start(struct link_process *link)
 {
     struct vta_error error = { .insn = -1 };
     int ends[2] = { -1, -1 }, rc = 0;
-    link->started = true;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         rc = vta_error_set(&error, VTA_EIO, "linking: %s", strerror(errno));
     if (rc == 0)
         rc = spawn(link, ends[1], &error);
     if (rc == 0) {
+        link->state = LINK_RUNNING;
         link->references = 3; /* timer, child, removal */
         uv_timer_start(&link->timer, on_deadline, link->pool->server->config.tvm_link_deadline_ms,
                        0);
         answer(link->worker, ends[0], NULL);
     } else {
-        log_warning("session %llu: %s", (unsigned long long)link->worker->id, error.message);
-        answer(link->worker, -1, &error);
-        link->worker->link = NULL;
-        link->worker = NULL;
-        if (link->folder[0] != '\0') {
-            link->references++;
-            remove_folder(link);
-        }
-        uv_close((uv_handle_t *)&link->timer, on_timer_closed);
+        give_up(link, &error);
     }
     for (int i = 0; i < 2; i++)
         if (ends[i] >= 0)
             close(ends[i]);
+}
+
+/* Whether it takes one of the places. */
+static bool takes_place(enum link_state state)
+{
+    switch (state) {
+    case LINK_RUNNING:
+    case LINK_OVERDUE:
+    case LINK_ORPHANED:
+    case LINK_ENDED: /* its folder is being removed */
+        return true;
+    case LINK_WAITING:
+    case LINK_WITHDRAWN:
+        break;
+    }
+    return false;
 }
 
 static void start_next(struct pool *pool)
@@ -232,44 +315,39 @@ static void start_next(struct pool *pool)
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     long running = 0;
     for (struct link_process *each = pool->links; each != NULL; each = each->next)
-        running += each->started;
+        running += takes_place(each->state);
     for (struct link_process *each = pool->links; each != NULL; each = each->next) {
         if (running >= (processors > 0 ? processors : 1))
             return;
-        if (!each->started && each->worker != NULL) {
+        if (each->state == LINK_WAITING) {
             start(each);
             running++;
         }
     }
 }
 
-void link_process_request(struct worker_process *worker, uint64_t id)
+/* Puts a link at the end of the queue. */
+static void order(struct worker_process *worker, uint64_t id)
 {
     struct pool *pool = worker->pool;
     struct vta_error error = { .insn = -1 };
-    if (worker->link != NULL && worker->link->started && !worker->link_wanted) {
-        worker->link_wanted = true;
-        worker->next_link_id = id;
-        return;
-    }
-    if (worker->link != NULL) {
-        worker_process_kill(worker, "the worker does not keep to the channel's rules");
-        return;
-    }
     struct link_process *link = calloc(1, sizeof *link);
-    worker->link_id = id;
+    worker->wish = (struct link_wish){ .state = LINK_WISH_NOTHING, .id = id };
     if (link == NULL) {
         vta_error_set(&error, VTA_ENOMEM, "no memory for a linker");
         answer(worker, -1, &error);
         return;
     }
     link->pool = pool;
+    link->state = LINK_WAITING;
     link->worker = worker;
+    link->session = worker->id;
     link->child.ended = on_ended;
     link->references = 1;
     uv_timer_init(&pool->server->loop, &link->timer);
     link->timer.data = link;
-    worker->link = link;
+    worker->wish.link = link;
+    worker->wish.state = LINK_WISH_ONE;
     struct link_process **place = &pool->links;
     for (; *place != NULL; place = &(*place)->next)
         link->previous = *place;
@@ -277,16 +355,21 @@ void link_process_request(struct worker_process *worker, uint64_t id)
     start_next(pool);
 }
 
-void link_process_forget(struct worker_process *worker)
+void link_process_request(struct worker_process *worker, uint64_t id)
 {
-    struct link_process *link = worker->link;
-    worker->link_wanted = false;
-    if (link == NULL)
+    struct link_wish *wish = &worker->wish;
+    switch (wish->state) {
+    case LINK_WISH_NOTHING:
+        order(worker, id);
         return;
-    worker->link = NULL;
-    link->worker = NULL;
-    if (link->started)
-        child_kill(&link->child);
-    else
-        uv_close((uv_handle_t *)&link->timer, on_timer_closed);
+    case LINK_WISH_ONE:
+        if (wish->link->state == LINK_WAITING)
+            break; /* it has no answer yet */
+        wish->state = LINK_WISH_NEXT;
+        wish->next_id = id;
+        return;
+    case LINK_WISH_NEXT:
+        break;
+    }
+    worker_process_kill(worker, "the worker does not keep to the channel's rules");
 }

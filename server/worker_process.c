@@ -13,7 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "link_process.h"
 #include "log.h"
 #include "pool.h"
 #include "server.h"

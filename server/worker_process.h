@@ -16,11 +16,11 @@
 #include <uv.h>
 
 #include "child.h"
+#include "link_process.h"
 #include "scratch.h"
 #include "worker/channel.h"
 
 struct pool;
-struct link_process;
 
 enum worker_state {
     WORKER_STARTING,
@@ -55,10 +55,7 @@ struct worker_process {
     bool killed;                   /* by the daemon */
     bool said;                     /* the worker, which may say what it likes */
     int code;                      /* that came with the worker's own reason */
-    struct link_process *link;     /* that it waits for; NULL: none */
-    uint64_t link_id;              /* the worker's own number for it */
-    uint64_t next_link_id;         /* that it asks for while that one is ending, where … */
-    bool link_wanted;              /* … it does */
+    struct link_wish wish;         /* what it wants linked */
 
     /* What it has said in the present second, of MESSAGES_PER_SECOND. */
     uint64_t second;

@@ -315,4 +315,52 @@ Test(link, of_a_session_that_ends_meanwhile_is_given_up)
     cr_assert_eq(answer.packet, 0);
     client_close(&client);
     board_expect(&daemon_, 1, 1, descriptors);
+    cr_assert(!daemon_has_logged(&daemon_, "the linker process was ended"),
+              "what the daemon has killed itself is no failure");
+}
+
+/* A place is free again once its link has ended, in whatever way; a session that ends before its
+ * turn has come takes none. */
+#define SESSIONS_MAX 40
+
+static void ask_for_link(struct client *each, const void *bytes, size_t nbytes)
+{
+    struct packet packet;
+    client_open(each, daemon_.port);
+    client_upload(each, "misbehave.o", bytes, nbytes);
+    uint64_t load = client_function(each, "tvm.rpc.server.load_module");
+    packet_begin(&packet, 3);
+    packet_u64(&packet, load);
+    packet_values(&packet, "s", "misbehave.o");
+    packet_send(each, &packet);
+}
+
+Test(link, waits_for_a_place_or_is_withdrawn)
+{
+    static struct client many[SESSIONS_MAX];
+    size_t nbytes, processors = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+    size_t count = processors + 3 < SESSIONS_MAX ? processors + 3 : SESSIONS_MAX;
+    char *bytes = read_file(MISBEHAVE_O, &nbytes);
+    write_linker("if [ -e \"$HERE/broken\" ]; then while :; do sleep 1000; done; fi\n"
+                 "exec $REAL \"$@\"");
+    break_linker(true); /* it hangs */
+    START("--tvm-linker", linker, "--tvm-pool", "1", "--tvm-link-deadline-ms", "600000",
+          "--grace-ms", "200");
+    daemon_wait_log(&daemon_, "is ready");
+    unsigned descriptors = board_expect(&daemon_, 1, 1, 0);
+    for (size_t i = 0; i < count; i++)
+        ask_for_link(&many[i], bytes, nbytes);
+    free(bytes);
+    unsigned running = (unsigned)(processors < count ? processors : count),
+             workers = (unsigned)count + 1;
+    board_expect(&daemon_, workers + running, workers + running, 0);
+    for (size_t i = count; i-- > 1;) { /* the last first: those wait */
+        client_close(&many[i]);
+        daemon_wait_log(&daemon_, "ended: ");
+    }
+    break_linker(false);
+    client_close(&many[0]);
+    daemon_wait_log(&daemon_, "ended: ");
+    board_expect(&daemon_, 1, 1, descriptors);
+    check_object(1);
 }
