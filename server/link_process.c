@@ -30,7 +30,7 @@ static void answer(struct worker_process *worker, int fd, const struct vta_error
                                        .number = fd < 0 ? error->code : 0,
                                        .id = worker->wish.id };
     size_t length = fd < 0 ? strlen(error->message) : 0;
-    if (channel_send(worker->channel_fd, &head, fd < 0 ? error->message : NULL, length, fd,
+    if (channel_send(worker->channel.fd, &head, fd < 0 ? error->message : NULL, length, fd,
                      false) != 0)
         worker_process_kill(worker, "the worker does not listen to its channel");
 }

@@ -10,57 +10,14 @@
 #include "server.h"
 #include "worker/link_cache.h"
 
-#define STARTING_MAX  4 /* at once; more would not be sooner ready */
-#define REFILL_MS     4
-#define RETRY_MS      100
-#define RETRY_MAX_MS  10000
-#define PROCESSES_MAX 8192                /* and threads of all workers; a bomb's end is at half */
-#define MORE_BYTES    (UINT64_C(2) << 30) /* of address space, for code, stacks and messages */
-#define PACKET_BYTES  (UINT64_C(1) << 20) /* of a packet besides the file that it uploads */
+#define STARTING_MAX 4 /* at once; more would not be sooner ready */
+#define REFILL_MS    4
+#define RETRY_MS     100
+#define RETRY_MAX_MS 10000
 
 static const struct config *config_of(const struct pool *pool)
 {
     return &pool->server->config;
-}
-
-/* ---- What workers are told ------------------------------------------------------------------ */
-
-static void make_start(const struct pool *pool, struct channel_start *start)
-{
-    const struct config *config = config_of(pool);
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    *start = (struct channel_start){
-        .bytes = sizeof *start,
-        .build = VTAD_VERSION,
-        .hw = config->hw,
-        .dram_bytes = config->dram_bytes,
-        .max_work = config->max_work,
-        .hazards = (enum vta_hazard_policy)config->hazards,
-        .strict_board = config->strict_board != 0,
-        .timing = config->timing,
-        .profile = config->timing_profile,
-        .board_clock = config->clock == CLOCK_BOARD,
-        .max_upload_bytes = config->max_tvm_upload_bytes,
-        .max_message_bytes = config->max_tvm_upload_bytes + PACKET_BYTES,
-        .max_cpu_bytes = config->max_tvm_cpu_bytes,
-        .max_files = (uint32_t)config->max_tvm_files,
-        .max_handles = (uint32_t)config->max_tvm_handles,
-        .max_evaluations = (uint32_t)config->max_evaluations,
-        .run_deadline_ms = (uint32_t)config->run_deadline_ms,
-        .threads = (uint32_t)(config->tvm_threads != 0 ? config->tvm_threads
-                              : processors > 0         ? (uint64_t)processors
-                                                       : 1),
-        .memory_bytes = config->tvm_memory_bytes != 0
-                            ? config->tvm_memory_bytes
-                            : config->dram_bytes + config->max_tvm_cpu_bytes + MORE_BYTES,
-        .file_bytes = config->max_tvm_upload_bytes,
-        .cpu_s = (uint32_t)config->tvm_cpu_s,
-        .processes = PROCESSES_MAX,
-        .box_required = config->tvm_box == TVM_BOX_REQUIRE,
-    };
-    if (config->kernels != 0)
-        snprintf(start->kernels, sizeof start->kernels, "%s", config_kernels[config->kernels]);
-    snprintf(start->user, sizeof start->user, "%s", config->tvm_user);
 }
 
 /* The worker program: the configured one, or that of a build folder (server/vtad and
@@ -81,12 +38,32 @@ static void find_program(struct pool *pool)
 
 /* ---- How many ------------------------------------------------------------------------------- */
 
-static uint64_t count(const struct pool *pool, enum worker_state state)
+/* Of the workers that can have a session, or have one. */
+struct census {
+    uint64_t starting, idle, sessions;
+};
+
+static struct census count(const struct pool *pool)
 {
-    uint64_t n = 0;
+    struct census census = { 0 };
     for (const struct worker_process *each = pool->workers; each != NULL; each = each->next)
-        n += each->state == state && !(each->outdated && state != WORKER_SERVING);
-    return n;
+        switch (each->state) {
+        case WORKER_STARTING:
+            census.starting++;
+            break;
+        case WORKER_IDLE:
+            census.idle++;
+            break;
+        case WORKER_SERVING:
+        case WORKER_KILLED:
+            census.sessions++;
+            break;
+        case WORKER_ABORTED:
+        case WORKER_RETIRED:
+        case WORKER_REAPED:
+            break;
+        }
+    return census;
 }
 
 static void fail_all(struct pool *pool, const struct vta_error *error)
@@ -98,14 +75,30 @@ static void fail_all(struct pool *pool, const struct vta_error *error)
     }
 }
 
-static void on_timer(uv_timer_t *timer);
+static void enter(struct pool *pool, enum pool_state state)
+{
+    uv_timer_stop(&pool->pause);
+    pool->state = state;
+}
+
+static void on_pause_over(uv_timer_t *timer);
 
 /* Starts none for a while, which doubles until a worker has lived to be given a session. */
 static void pause_starts(struct pool *pool)
 {
     uint64_t pause = pool->failed < 8 ? (uint64_t)RETRY_MS << pool->failed : RETRY_MAX_MS;
-    pool->failed++;
-    uv_timer_start(&pool->retry, on_timer, pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS, 0);
+    switch (pool->state) {
+    case POOL_RUNNING:
+    case POOL_PAUSING: /* of several that were starting, each one counts */
+        pool->failed++;
+        enter(pool, POOL_PAUSING);
+        uv_timer_start(&pool->pause, on_pause_over, pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS, 0);
+        break;
+    case POOL_REFUSING: /* starts none anyway */
+    case POOL_STOPPING:
+    case POOL_CLOSED:
+        break;
+    }
 }
 
 /* A worker could not be started, or ended before it was ready. */
@@ -118,6 +111,7 @@ static void start_failed(struct pool *pool, const struct vta_error *error)
 
 static void refuse(struct pool *pool, const struct vta_error *error)
 {
+    enter(pool, POOL_REFUSING);
     pool->refusal = *error;
     if (pool->refusal.code == 0)
         pool->refusal.code = VTA_EUNSUPPORTED;
@@ -125,56 +119,89 @@ static void refuse(struct pool *pool, const struct vta_error *error)
     fail_all(pool, error);
 }
 
+/* Starts one; false where that failed. */
+static bool start_one(struct pool *pool)
+{
+    struct worker_process *worker;
+    struct vta_error error = { .insn = -1 };
+    if (worker_process_start(&worker, pool, &error) != 0) {
+        start_failed(pool, &error);
+        return false;
+    }
+    worker->previous = NULL;
+    worker->next = pool->workers;
+    if (worker->next != NULL)
+        worker->next->previous = worker;
+    pool->workers = worker;
+    return true;
+}
+
 /* Starts as many as are waited for, and the next one; where nobody waits, one of those that should
  * be ready, so that the others leave the processors to the sessions. */
-static void refill(struct pool *pool)
+static void fill(struct pool *pool)
 {
     const struct config *config = config_of(pool);
+    struct census have = count(pool);
     bool hurry = pool->waiting > 0;
     uint64_t wanted = hurry && config->tvm_pool > 0 ? pool->waiting + 1
                       : hurry                       ? pool->waiting
                                                     : config->tvm_pool;
     uint64_t at_once = hurry ? STARTING_MAX : 1;
-    struct channel_start start;
-    struct vta_error error = { .insn = -1 };
-    if (!pool->open || pool->stopping || pool->refusal.code != 0 ||
-        uv_is_active((uv_handle_t *)&pool->retry))
-        return;
-    if (wanted == 0 && !pool->reported)
+    if (wanted == 0 && !pool->box_known)
         wanted = 1; /* so that what a box lacks is known from the start */
-
-    uint64_t starting = count(pool, WORKER_STARTING);
-    for (uint64_t have = starting + count(pool, WORKER_IDLE); have < wanted && starting < at_once;
-         have++, starting++) {
-        struct worker_process *worker;
-        make_start(pool, &start);
-        if (worker_process_start(&worker, pool, &start, &error) != 0) {
-            start_failed(pool, &error);
+    for (; have.starting + have.idle < wanted && have.starting < at_once; have.starting++)
+        if (!start_one(pool))
             return;
-        }
-        worker->previous = NULL;
-        worker->next = pool->workers;
-        if (worker->next != NULL)
-            worker->next->previous = worker;
-        pool->workers = worker;
+}
+
+static void on_refill(uv_timer_t *timer)
+{
+    struct pool *pool = timer->data;
+    switch (pool->state) {
+    case POOL_RUNNING:
+        fill(pool);
+        break;
+    case POOL_PAUSING: /* its end fills the pool */
+    case POOL_REFUSING:
+    case POOL_STOPPING:
+    case POOL_CLOSED:
+        break;
     }
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_pause_over(uv_timer_t *timer)
 {
-    refill(timer->data);
+    struct pool *pool = timer->data;
+    switch (pool->state) {
+    case POOL_PAUSING:
+        enter(pool, POOL_RUNNING);
+        fill(pool);
+        break;
+    case POOL_RUNNING:
+    case POOL_REFUSING:
+    case POOL_STOPPING:
+    case POOL_CLOSED:
+        break;
+    }
 }
 
 /* A process that starts takes processors from the session that has just begun: where nobody waits
  * for it, it may come a little later. */
-static void refill_soon(struct pool *pool)
+static void refill(struct pool *pool)
 {
-    if (!pool->open)
-        return;
-    if (pool->waiting > 0)
-        refill(pool);
-    else if (!uv_is_active((uv_handle_t *)&pool->refill))
-        uv_timer_start(&pool->refill, on_timer, REFILL_MS, 0);
+    switch (pool->state) {
+    case POOL_RUNNING:
+        if (pool->waiting > 0)
+            fill(pool);
+        else if (!uv_is_active((uv_handle_t *)&pool->refill))
+            uv_timer_start(&pool->refill, on_refill, REFILL_MS, 0);
+        break;
+    case POOL_PAUSING:
+    case POOL_REFUSING:
+    case POOL_STOPPING:
+    case POOL_CLOSED:
+        break;
+    }
 }
 
 /* ---- Who gets one --------------------------------------------------------------------------- */
@@ -182,7 +209,7 @@ static void refill_soon(struct pool *pool)
 static struct worker_process *idle_worker(const struct pool *pool)
 {
     for (struct worker_process *each = pool->workers; each != NULL; each = each->next)
-        if (each->state == WORKER_IDLE && !each->outdated)
+        if (each->state == WORKER_IDLE)
             return each;
     return NULL;
 }
@@ -196,22 +223,11 @@ static void deal(struct pool *pool)
         pool->failed = 0;
         request->ready(request, worker);
     }
-    refill_soon(pool);
+    refill(pool);
 }
 
-int pool_request(struct pool *pool, struct pool_request *request, struct vta_error *error)
+static void wait_for_worker(struct pool *pool, struct pool_request *request)
 {
-    uint64_t limit = config_of(pool)->max_tvm_sessions;
-    uint64_t sessions = count(pool, WORKER_SERVING) + pool->waiting;
-    if (pool->refusal.code != 0 || pool->stopping) {
-        *error = pool->refusal;
-        return pool->stopping ? vta_error_set(error, VTA_ECLOSED, "the server stops")
-                              : VTA_EUNSUPPORTED;
-    }
-    if (sessions >= limit)
-        return vta_error_limit(error, VTA_ELIMIT, (int64_t)limit, (int64_t)sessions + 1,
-                               "the server has %llu TVM sessions, its limit (max_tvm_sessions)",
-                               (unsigned long long)limit);
     request->waiting = true;
     request->next = NULL;
     request->previous = pool->last;
@@ -221,6 +237,28 @@ int pool_request(struct pool *pool, struct pool_request *request, struct vta_err
         pool->first = request;
     pool->last = request;
     pool->waiting++;
+}
+
+int pool_request(struct pool *pool, struct pool_request *request, struct vta_error *error)
+{
+    uint64_t limit = config_of(pool)->max_tvm_sessions;
+    uint64_t sessions = count(pool).sessions + pool->waiting;
+    switch (pool->state) {
+    case POOL_RUNNING:
+    case POOL_PAUSING:
+        break;
+    case POOL_REFUSING:
+        *error = pool->refusal;
+        return VTA_EUNSUPPORTED;
+    case POOL_STOPPING:
+    case POOL_CLOSED:
+        return vta_error_set(error, VTA_ECLOSED, "the server stops");
+    }
+    if (sessions >= limit)
+        return vta_error_limit(error, VTA_ELIMIT, (int64_t)limit, (int64_t)sessions + 1,
+                               "the server has %llu TVM sessions, its limit (max_tvm_sessions)",
+                               (unsigned long long)limit);
+    wait_for_worker(pool, request);
     deal(pool);
     return 0;
 }
@@ -243,52 +281,74 @@ void pool_cancel(struct pool *pool, struct pool_request *request)
 
 /* ---- What workers tell ---------------------------------------------------------------------- */
 
-/* Warm workers beyond what is wanted, and those that know an old configuration, are let go. */
+/* Warm workers beyond what is wanted are let go. */
 static void retire(struct pool *pool)
 {
-    uint64_t idle = count(pool, WORKER_IDLE);
-    for (struct worker_process *each = pool->workers; each != NULL; each = each->next) {
-        if (each->state != WORKER_IDLE && each->state != WORKER_STARTING)
-            continue;
-        if (each->outdated) {
-            worker_process_kill(each, "its configuration has changed");
-        } else if (each->state == WORKER_IDLE && idle > config_of(pool)->tvm_pool + pool->waiting) {
+    uint64_t idle = count(pool).idle;
+    for (struct worker_process *each = pool->workers; each != NULL; each = each->next)
+        if (each->state == WORKER_IDLE && idle > config_of(pool)->tvm_pool + pool->waiting) {
             worker_process_kill(each, "not needed");
             idle--;
         }
-    }
 }
 
 void pool_worker_ready(struct pool *pool, struct worker_process *worker,
                        const struct channel_ready *ready)
 {
-    if (!pool->reported)
+    if (!pool->box_known)
         log_line(ready->complete ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
                  "TVM sessions run in a box of %s", ready->box);
-    pool->reported = true;
+    pool->box_known = true;
     log_debug("worker %d is ready", (int)worker->pid);
     deal(pool);
     retire(pool);
 }
 
 /* One that ended before it was ready says why in its last word. */
-void pool_worker_ended(struct pool *pool, struct worker_process *worker)
+static void judge_start(struct pool *pool, const struct worker_process *worker)
 {
     struct vta_error error = { .insn = -1 };
-    if (pool->stopping || worker->outdated)
-        return;
-    if (!worker->was_ready) {
-        vta_error_set(&error, worker->code != 0 ? worker->code : VTA_EIO, "%s", worker->reason);
-        if (worker->code == VTA_EUNSUPPORTED || worker->code == VTA_ECONFIG ||
-            worker->code == VTA_EVERSION)
-            refuse(pool, &error);
-        else
-            start_failed(pool, &error);
-    } else if (worker->id == 0 && !worker->killed) {
+    vta_error_set(&error, worker->code != 0 ? worker->code : VTA_EIO, "%s", worker->reason);
+    if (worker->code == VTA_EUNSUPPORTED || worker->code == VTA_ECONFIG ||
+        worker->code == VTA_EVERSION)
+        refuse(pool, &error);
+    else
+        start_failed(pool, &error);
+}
+
+static void judge_end(struct pool *pool, const struct worker_process *worker,
+                      enum worker_state last)
+{
+    switch (last) {
+    case WORKER_STARTING:
+    case WORKER_ABORTED:
+        judge_start(pool, worker);
+        break;
+    case WORKER_IDLE:
         log_warning("idle worker %d has ended: %s", (int)worker->pid, worker->reason);
         pause_starts(pool);
+        break;
+    case WORKER_SERVING: /* the session's own affair */
+    case WORKER_KILLED:
+    case WORKER_RETIRED:
+    case WORKER_REAPED:
+        break;
     }
-    refill_soon(pool);
+    refill(pool);
+}
+
+void pool_worker_ended(struct pool *pool, struct worker_process *worker, enum worker_state last)
+{
+    switch (pool->state) {
+    case POOL_RUNNING:
+    case POOL_PAUSING:
+    case POOL_REFUSING:
+        judge_end(pool, worker, last);
+        break;
+    case POOL_STOPPING:
+    case POOL_CLOSED:
+        break;
+    }
 }
 
 void pool_worker_gone(struct pool *pool, struct worker_process *worker)
@@ -322,11 +382,10 @@ static void open_cache(struct pool *pool)
 static void begin(struct pool *pool)
 {
     struct vta_error error = { .insn = -1 };
-    pool->refusal = (struct vta_error){ .insn = -1 };
-    pool->reported = false;
+    pool->box_known = false;
     pool->failed = 0;
-    uv_timer_stop(&pool->retry);
     if (config_of(pool)->tvm == TVM_OFF) {
+        enter(pool, POOL_REFUSING);
         vta_error_set(&pool->refusal, VTA_EUNSUPPORTED,
                       "TVM sessions are turned off (tvm in vtad.json)");
         return;
@@ -336,8 +395,9 @@ static void begin(struct pool *pool)
         refuse(pool, &error);
         return;
     }
+    enter(pool, POOL_RUNNING);
     open_cache(pool);
-    refill(pool);
+    fill(pool);
 }
 
 void pool_open(struct pool *pool, struct server *server)
@@ -345,10 +405,9 @@ void pool_open(struct pool *pool, struct server *server)
     struct vta_error error = { .insn = -1 };
     pool->server = server;
     pool->scratch.lock = -1;
-    uv_timer_init(&server->loop, &pool->retry);
+    uv_timer_init(&server->loop, &pool->pause);
     uv_timer_init(&server->loop, &pool->refill);
-    pool->retry.data = pool->refill.data = pool;
-    pool->open = true;
+    pool->pause.data = pool->refill.data = pool;
     find_program(pool);
     if (children_open(&pool->children, &server->loop, &error) != 0)
         refuse(pool, &error);
@@ -356,31 +415,53 @@ void pool_open(struct pool *pool, struct server *server)
         begin(pool);
 }
 
+static void begin_anew(struct pool *pool)
+{
+    for (struct worker_process *each = pool->workers; each != NULL; each = each->next)
+        worker_process_reloaded(each);
+    begin(pool);
+    if (pool->state == POOL_REFUSING)
+        fail_all(pool, &pool->refusal);
+}
+
 void pool_reloaded(struct pool *pool)
 {
-    if (pool->stopping)
-        return;
-    for (struct worker_process *each = pool->workers; each != NULL; each = each->next) {
-        if (each->state != WORKER_SERVING)
-            each->outdated = true;
-        worker_process_reloaded(each);
+    switch (pool->state) {
+    case POOL_RUNNING:
+    case POOL_PAUSING:
+    case POOL_REFUSING:
+        begin_anew(pool);
+        break;
+    case POOL_STOPPING:
+    case POOL_CLOSED:
+        break;
     }
-    begin(pool);
-    retire(pool);
-    if (pool->refusal.code != 0)
-        fail_all(pool, &pool->refusal);
+}
+
+static void stop(struct pool *pool)
+{
+    switch (pool->state) {
+    case POOL_RUNNING:
+    case POOL_PAUSING:
+    case POOL_REFUSING:
+        enter(pool, POOL_STOPPING);
+        break;
+    case POOL_STOPPING:
+    case POOL_CLOSED:
+        break;
+    }
 }
 
 void pool_drain(struct pool *pool)
 {
-    pool->stopping = true;
+    stop(pool);
     for (struct worker_process *each = pool->workers; each != NULL; each = each->next)
         worker_process_drain(each);
 }
 
 void pool_kill(struct pool *pool)
 {
-    pool->stopping = true;
+    stop(pool);
     for (struct worker_process *each = pool->workers; each != NULL; each = each->next)
         worker_process_kill(each, "the server stops");
 }
@@ -392,10 +473,10 @@ bool pool_is_over(const struct pool *pool)
 
 void pool_close(struct pool *pool)
 {
-    if (!pool->open)
+    if (pool->state == POOL_CLOSED)
         return;
-    pool->open = false;
-    uv_close((uv_handle_t *)&pool->retry, NULL);
+    enter(pool, POOL_CLOSED);
+    uv_close((uv_handle_t *)&pool->pause, NULL);
     uv_close((uv_handle_t *)&pool->refill, NULL);
     children_close(&pool->children);
 }

@@ -4,6 +4,15 @@
  * At most max_tvm_sessions serve or are waited for. A worker that cannot be started is tried again
  * after a pause that doubles; one whose box is not complete, where the configuration requires it,
  * ends TVM sessions until the configuration is read again.
+ *
+ *     CLOSED ──open──▶ RUNNING ──a start fails──▶ PAUSING ──the pause is over──▶ RUNNING
+ *
+ *     RUNNING ┐
+ *     PAUSING ┴─no worker can serve──▶ REFUSING
+ *
+ *     RUNNING  ┐ ┌──reload──▶ RUNNING, or REFUSING where TVM is turned off
+ *     PAUSING  ┼─┤
+ *     REFUSING ┘ └──the daemon stops──▶ STOPPING ──all processes are gone──▶ CLOSED
  */
 #ifndef VTA_SERVER_POOL_H
 #define VTA_SERVER_POOL_H
@@ -25,11 +34,20 @@ struct pool_request {
     void (*failed)(struct pool_request *request, const struct vta_error *error);
 };
 
+enum pool_state {
+    POOL_CLOSED,
+    POOL_RUNNING, /* starts workers */
+    POOL_PAUSING, /* starts none for a while; who asks for one waits */
+    POOL_REFUSING,
+    POOL_STOPPING /* starts none, gives none */
+};
+
 struct pool {
     struct server *server;
+    enum pool_state state;
     struct children children;
     struct scratch scratch;
-    uv_timer_t retry;                  /* active: after a start that failed */
+    uv_timer_t pause;                  /* active in PAUSING */
     uv_timer_t refill;                 /* a little after a session has begun */
     struct worker_process *workers;    /* owned; each goes by itself once its process has ended */
     struct link_process *links;        /* likewise; oldest first */
@@ -37,12 +55,11 @@ struct pool {
     uint64_t waiting;                  /* how many */
     char program[PATH_MAX];            /* vtad-worker */
     char cache[PATH_MAX];              /* folder of linked libraries; "": none */
-    bool open;       /* from pool_open to pool_close: its handles are the loop's */
-    bool stopping;   /* nothing starts any more */
-    bool reported;   /* what the box is made of has been logged */
-    unsigned failed; /* starts in a row */
-    /* Why there are no TVM sessions; code 0: there are. */
-    struct vta_error refusal;
+    unsigned failed;                   /* starts in a row */
+    struct vta_error refusal;          /* in REFUSING: why there are no TVM sessions */
+    /* What the box is made of has been logged since the configuration was read. No state: a pool of
+     * none starts one worker to know it, whether there was a pause meanwhile or not. */
+    bool box_known;
 };
 
 /* Opens the pool and starts its workers. What keeps it from working is logged, and is the answer to
@@ -67,7 +84,8 @@ void pool_clear(struct pool *pool);         /* after the loop */
 /* What worker_process.c tells. */
 void pool_worker_ready(struct pool *pool, struct worker_process *worker,
                        const struct channel_ready *ready);
-void pool_worker_ended(struct pool *pool, struct worker_process *worker);
+/* last: its state when it ended. */
+void pool_worker_ended(struct pool *pool, struct worker_process *worker, enum worker_state last);
 void pool_worker_gone(struct pool *pool, struct worker_process *worker);
 
 #endif

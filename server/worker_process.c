@@ -16,11 +16,10 @@
 #include "log.h"
 #include "pool.h"
 #include "server.h"
+#include "worker_limits.h"
+#include "worker_spawn.h"
 
-#define START_MS            10000 /* for a process to be ready */
-#define MESSAGES_PER_SECOND 1000
-#define MESSAGES_AT_ONCE    64          /* per return to the loop */
-#define CHANNEL_SOCK_BYTES  (160 << 10) /* for the largest message */
+#define START_MS 10000 /* for a process to be ready */
 
 static const struct config *config_of(const struct worker_process *worker)
 {
@@ -48,13 +47,6 @@ static void release(struct worker_process *worker)
 static void on_handle_closed(uv_handle_t *handle)
 {
     release(handle->data);
-}
-
-static void on_channel_closed(uv_handle_t *handle)
-{
-    struct worker_process *worker = handle->data;
-    close(worker->channel_fd);
-    release(worker);
 }
 
 static void on_client_closed(uv_handle_t *handle)
@@ -87,20 +79,58 @@ static void after_removal(uv_work_t *work, int status)
 
 /* ---- The end -------------------------------------------------------------------------------- */
 
-void worker_process_kill(struct worker_process *worker, const char *format, ...)
+static void end(struct worker_process *worker, enum worker_state state, const char *format,
+                va_list args)
 {
-    if (worker->reason[0] == '\0' || worker->said) {
-        va_list args;
-        va_start(args, format);
-        vsnprintf(worker->reason, sizeof worker->reason, format, args);
-        va_end(args);
-        worker->said = false;
-    }
-    if (worker->state != WORKER_SERVING) /* that one counts until its end is seen */
-        worker->state = WORKER_ENDING;
-    worker->killed = true;
+    worker->state = state;
+    worker->code = 0;
+    vsnprintf(worker->reason, sizeof worker->reason, format, args);
     uv_timer_stop(&worker->timer);
     child_kill(&worker->child);
+}
+
+void worker_process_kill(struct worker_process *worker, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    switch (worker->state) {
+    case WORKER_STARTING:
+        end(worker, WORKER_ABORTED, format, args);
+        break;
+    case WORKER_IDLE:
+        end(worker, WORKER_RETIRED, format, args);
+        break;
+    case WORKER_SERVING:
+        end(worker, WORKER_KILLED, format, args);
+        break;
+    case WORKER_ABORTED: /* is killed already, and its reason stays */
+    case WORKER_RETIRED:
+    case WORKER_KILLED:
+    case WORKER_REAPED:
+        break;
+    }
+    va_end(args);
+}
+
+static void break_rules(void *owner)
+{
+    worker_process_kill(owner, "the worker does not keep to the channel's rules");
+}
+
+bool worker_process_has_session(const struct worker_process *worker)
+{
+    switch (worker->state) {
+    case WORKER_SERVING:
+    case WORKER_KILLED:
+        return true;
+    case WORKER_STARTING:
+    case WORKER_IDLE:
+    case WORKER_ABORTED:
+    case WORKER_RETIRED:
+    case WORKER_REAPED:
+        break;
+    }
+    return false;
 }
 
 /* "", or how the process ended where it was not by its own will. */
@@ -113,11 +143,11 @@ static void describe_status(char *text, size_t size, int status)
         snprintf(text, size, " (exit status %d)", WEXITSTATUS(status));
 }
 
-static void log_session_end(const struct worker_process *worker, int status)
+/* One that has said why it ends, ends by itself; one that was killed has ended as it should. */
+static void log_session_end(const struct worker_process *worker, bool killed, int status)
 {
     char how[96];
-    /* One that has said why it ends, ends by itself. */
-    bool crashed = worker->reason[0] == '\0' || (worker->said && status != 0);
+    bool crashed = !killed && (worker->reason[0] == '\0' || status != 0);
     describe_status(how, sizeof how, status);
     log_line(crashed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
              "session %llu from %s ended: %s; %.3f s, TVM, worker %d%s",
@@ -126,31 +156,47 @@ static void log_session_end(const struct worker_process *worker, int status)
              (double)(now_ms(worker) - worker->began_ms) / 1000, (int)worker->pid, how);
 }
 
-static bool drain_channel(struct worker_process *worker, unsigned most);
-static void listen_again(struct worker_process *worker);
+/* Says how it ended, to the log or, without a session, in its reason, which the pool tells. */
+static void tell_end(struct worker_process *worker, int status)
+{
+    size_t length;
+    switch (worker->state) {
+    case WORKER_SERVING:
+        log_session_end(worker, false, status);
+        break;
+    case WORKER_KILLED:
+        log_session_end(worker, true, status);
+        break;
+    case WORKER_STARTING:
+    case WORKER_IDLE:
+    case WORKER_ABORTED:
+    case WORKER_RETIRED:
+        if (worker->reason[0] == '\0')
+            snprintf(worker->reason, sizeof worker->reason, "the process died");
+        length = strlen(worker->reason);
+        describe_status(worker->reason + length, sizeof worker->reason - length, status);
+        break;
+    case WORKER_REAPED:
+        break;
+    }
+}
 
 static void on_ended(struct child *child, int status)
 {
     struct worker_process *worker =
         (struct worker_process *)((char *)child - offsetof(struct worker_process, child));
-    bool served = worker->state == WORKER_SERVING;
-    drain_channel(worker, UINT16_MAX); /* its last words */
-    worker->state = WORKER_ENDING;
-    if (served)
-        log_session_end(worker, status);
-    else if (worker->reason[0] == '\0')
-        snprintf(worker->reason, sizeof worker->reason, "the process died");
-    if (!served)
-        describe_status(worker->reason + strlen(worker->reason),
-                        sizeof worker->reason - strlen(worker->reason), status);
-    uv_close((uv_handle_t *)&worker->channel, on_channel_closed);
+    worker_channel_drain(&worker->channel); /* its last words */
+    tell_end(worker, status);
+    enum worker_state last = worker->state;
+    worker->state = WORKER_REAPED;
+    worker_channel_close(&worker->channel);
     uv_close((uv_handle_t *)&worker->timer, on_handle_closed);
     if (worker->client_fd >= 0)
         uv_close((uv_handle_t *)&worker->client, on_client_closed);
     worker->removal.data = worker;
     uv_queue_work(&worker->pool->server->loop, &worker->removal, on_removal, after_removal);
     link_process_forget(worker);
-    pool_worker_ended(worker->pool, worker);
+    pool_worker_ended(worker->pool, worker, last);
     release(worker);
 }
 
@@ -163,52 +209,21 @@ static void wake_in(struct worker_process *worker, uint64_t ms)
     uv_timer_start(&worker->timer, on_timer, ms, 0);
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Kills what has passed a limit; else wakes when something could have. A worker that waits now may
- * be busy from the next moment on, so that the soonest is a whole limit from now. */
+/* Kills what has passed a limit; else wakes when something could have. */
 static void watch_session(struct worker_process *worker)
 {
-    const struct config *config = config_of(worker);
-    bool busy;
-    uint64_t since = channel_since(worker->page, &busy) / 1000000, now = channel_now() / 1000000;
-    uint64_t spent = since <= now ? now - since : 0, age = now_ms(worker) - worker->began_ms;
-    uint64_t call = config->tvm_call_deadline_ms, idle = config->idle_timeout_s * 1000;
-    uint64_t next = UINT64_MAX;
-    uint64_t alone = worker->left_ms != 0 ? now_ms(worker) - worker->left_ms : 0;
-
-    if (worker->left_ms != 0 && alone >= config->grace_ms) {
-        worker_process_kill(worker, "the client closed, and a call went on for %llu ms more",
-                            (unsigned long long)alone);
-        return;
-    }
-    if (worker->timeout_ms != 0 && age >= worker->timeout_ms) {
-        worker_process_kill(worker, "the client's own -timeout of %.3f s has passed",
-                            (double)worker->timeout_ms / 1000);
-        return;
-    }
-    if (busy && call != 0 && spent >= call) {
-        worker_process_kill(worker, "a call took %llu ms, the limit is %llu (tvm_call_deadline_ms)",
-                            (unsigned long long)spent, (unsigned long long)call);
-        return;
-    }
-    if (!busy && idle != 0 && spent >= idle) {
-        worker_process_kill(worker, "the session was idle for %llu s, the limit is %llu s",
-                            (unsigned long long)spent / 1000, (unsigned long long)idle / 1000);
-        return;
-    }
-    if (worker->left_ms != 0)
-        next = config->grace_ms - alone;
-    if (worker->timeout_ms != 0)
-        next = least(next, worker->timeout_ms - age);
-    if (call != 0)
-        next = least(next, busy ? call - spent : call);
-    if (idle != 0)
-        next = least(next, busy ? idle : idle - spent);
-    if (next != UINT64_MAX)
+    char reason[160];
+    struct worker_times times = { .age = now_ms(worker) - worker->began_ms,
+                                  .alone = worker->left_ms != 0,
+                                  .timeout = worker->timeout_ms };
+    uint64_t since = channel_since(worker->page, &times.busy) / 1000000;
+    uint64_t now = channel_now() / 1000000;
+    times.spent = since <= now ? now - since : 0;
+    times.left = times.alone ? now_ms(worker) - worker->left_ms : 0;
+    uint64_t next = worker_limits_check(&times, config_of(worker), reason, sizeof reason);
+    if (next == 0)
+        worker_process_kill(worker, "%s", reason);
+    else if (next != UINT64_MAX)
         wake_in(worker, next);
 }
 
@@ -220,9 +235,19 @@ static void on_client(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     uv_poll_stop(poll);
-    worker->left_ms = now_ms(worker);
-    if (worker->state == WORKER_SERVING && !worker->muted)
+    switch (worker->state) {
+    case WORKER_SERVING:
+        worker->left_ms = now_ms(worker);
         watch_session(worker);
+        break;
+    case WORKER_STARTING:
+    case WORKER_IDLE:
+    case WORKER_ABORTED:
+    case WORKER_RETIRED:
+    case WORKER_KILLED:
+    case WORKER_REAPED:
+        break;
+    }
 }
 
 /* Before the worker has the socket, and makes it a blocking one. */
@@ -244,8 +269,6 @@ static void watch_client(struct worker_process *worker, int fd)
 static void on_timer(uv_timer_t *timer)
 {
     struct worker_process *worker = timer->data;
-    if (worker->muted)
-        listen_again(worker);
     switch (worker->state) {
     case WORKER_STARTING:
         worker_process_kill(worker, "was not ready within %d ms", START_MS);
@@ -254,15 +277,33 @@ static void on_timer(uv_timer_t *timer)
         watch_session(worker);
         break;
     case WORKER_IDLE:
-    case WORKER_ENDING:
+    case WORKER_ABORTED:
+    case WORKER_RETIRED:
+    case WORKER_KILLED:
+    case WORKER_REAPED:
         break;
     }
 }
 
 void worker_process_reloaded(struct worker_process *worker)
 {
-    if (worker->state == WORKER_SERVING && !worker->muted) /* its timer is that of the pause then */
+    switch (worker->state) {
+    case WORKER_SERVING:
         watch_session(worker);
+        break;
+    case WORKER_STARTING:
+    case WORKER_IDLE:
+        worker_process_kill(worker, "its configuration has changed");
+        worker->state = WORKER_RETIRED;
+        break;
+    case WORKER_ABORTED: /* a failure of the old configuration's */
+        worker->state = WORKER_RETIRED;
+        break;
+    case WORKER_RETIRED:
+    case WORKER_KILLED:
+    case WORKER_REAPED:
+        break;
+    }
 }
 
 void worker_process_drain(struct worker_process *worker)
@@ -270,8 +311,21 @@ void worker_process_drain(struct worker_process *worker)
     bool busy;
     atomic_store(&worker->page->stop, 1); /* before it is asked: who becomes idle later sees it */
     channel_since(worker->page, &busy);
-    if (worker->state != WORKER_SERVING || !busy)
+    switch (worker->state) {
+    case WORKER_SERVING:
+        if (!busy)
+            worker_process_kill(worker, "the server stops");
+        break;
+    case WORKER_STARTING:
+    case WORKER_IDLE:
         worker_process_kill(worker, "the server stops");
+        break;
+    case WORKER_ABORTED:
+    case WORKER_RETIRED:
+    case WORKER_KILLED:
+    case WORKER_REAPED:
+        break;
+    }
 }
 
 /* ---- What the worker says -------------------------------------------------------------------- */
@@ -286,27 +340,89 @@ static void on_log(struct worker_process *worker, int level, const void *text, s
                         line);
 }
 
-static void on_ready(struct worker_process *worker, const uint8_t *payload, size_t nbytes)
+/* Of a process that has ended since, too, the channel is heard to its end. */
+static bool is_alive(const struct worker_process *worker)
+{
+    return worker->child.pid > 0;
+}
+
+static void become_idle(struct worker_process *worker, const uint8_t *payload, size_t nbytes)
 {
     static struct channel_ready ready;
-    if (worker->state != WORKER_STARTING || nbytes != sizeof ready) {
-        worker_process_kill(worker, "the worker does not keep to the channel's rules");
+    if (nbytes != sizeof ready) {
+        break_rules(worker);
         return;
     }
     memcpy(&ready, payload, sizeof ready);
     ready.box[sizeof ready.box - 1] = '\0';
     uv_timer_stop(&worker->timer);
     worker->state = WORKER_IDLE;
-    worker->was_ready = true;
     pool_worker_ready(worker->pool, worker, &ready);
 }
 
-static void on_message(struct worker_process *worker, const struct channel_head *head,
-                       const uint8_t *payload, size_t nbytes, int fd)
+static void on_ready(struct worker_process *worker, const uint8_t *payload, size_t nbytes)
 {
-    if (fd >= 0)
-        close(fd); /* a worker has none to give */
-    worker->messages++;
+    switch (worker->state) {
+    case WORKER_STARTING:
+        if (is_alive(worker))
+            become_idle(worker, payload, nbytes);
+        break;
+    case WORKER_IDLE:
+    case WORKER_SERVING:
+        break_rules(worker);
+        break;
+    case WORKER_ABORTED: /* too late */
+    case WORKER_RETIRED:
+    case WORKER_KILLED:
+    case WORKER_REAPED:
+        break;
+    }
+}
+
+static void on_link(struct worker_process *worker, uint64_t id)
+{
+    switch (worker->state) {
+    case WORKER_SERVING:
+        if (is_alive(worker))
+            link_process_request(worker, id);
+        break;
+    case WORKER_STARTING: /* there is nothing to link */
+    case WORKER_IDLE:
+        break_rules(worker);
+        break;
+    case WORKER_ABORTED:
+    case WORKER_RETIRED:
+    case WORKER_KILLED:
+    case WORKER_REAPED:
+        break;
+    }
+}
+
+/* Says why it ends; only its first word counts, and none after the daemon's own. */
+static void on_last_word(struct worker_process *worker, int code, const uint8_t *payload,
+                         size_t nbytes)
+{
+    switch (worker->state) {
+    case WORKER_STARTING:
+    case WORKER_IDLE:
+    case WORKER_SERVING:
+        if (worker->reason[0] != '\0')
+            break;
+        channel_clean_line(worker->reason, payload, nbytes);
+        worker->code = code;
+        break;
+    case WORKER_ABORTED:
+    case WORKER_RETIRED:
+    case WORKER_KILLED:
+    case WORKER_REAPED:
+        break;
+    }
+}
+
+static void on_message(void *owner, const struct channel_head *head, const uint8_t *payload,
+                       size_t nbytes)
+{
+    struct worker_process *worker = owner;
     switch (head->type) {
     case CHANNEL_READY:
         on_ready(worker, payload, nbytes);
@@ -315,161 +431,64 @@ static void on_message(struct worker_process *worker, const struct channel_head 
         on_log(worker, head->number, payload, nbytes);
         break;
     case CHANNEL_LINK:
-        link_process_request(worker, head->id);
+        on_link(worker, head->id);
         break;
     case CHANNEL_ENDED:
-        if (worker->reason[0] == '\0') {
-            channel_clean_line(worker->reason, payload, nbytes);
-            worker->code = head->number;
-            worker->said = true;
-        }
+        on_last_word(worker, head->number, payload, nbytes);
         break;
     default:
-        worker_process_kill(worker, "the worker does not keep to the channel's rules");
+        break_rules(worker);
         break;
     }
 }
 
-/* Whether the process may still be listened to in this second. */
-static bool may_say_more(struct worker_process *worker)
+/* The end of the channel is the end of the process, or is made it; the status follows. */
+static void on_hung_up(void *owner)
 {
-    uint64_t second = now_ms(worker) / 1000;
-    if (worker->second != second) {
-        worker->second = second;
-        worker->messages = 0;
-    }
-    return worker->messages < MESSAGES_PER_SECOND;
+    struct worker_process *worker = owner;
+    child_kill(&worker->child);
 }
 
-/* Takes up to that many messages; false where there are no more, for now or at all. */
-static bool drain_channel(struct worker_process *worker, unsigned most)
+static void on_channel_closed(void *owner)
 {
-    static uint8_t payload[CHANNEL_PAYLOAD_MAX];
-    struct channel_head head;
-    size_t nbytes;
-    int fd;
-    for (unsigned i = 0; i < most; i++) {
-        if (channel_receive(worker->channel_fd, &head, payload, &nbytes, &fd, false)) {
-            on_message(worker, &head, payload, nbytes, fd);
-        } else if (errno == EPROTO) {
-            worker_process_kill(worker, "the worker does not keep to the channel's rules");
-        } else {
-            return errno == EAGAIN;
-        }
-    }
-    return true;
+    release(owner);
 }
 
-/* A process that says too much is not read from until the second is over, so that it waits. */
-static void on_channel(uv_poll_t *poll, int status, int events)
-{
-    struct worker_process *worker = poll->data;
-    (void)status;
-    (void)events;
-    if (!drain_channel(worker, MESSAGES_AT_ONCE)) {
-        /* The end of the channel is the end of the process, or is made it; the status follows. */
-        uv_poll_stop(poll);
-        child_kill(&worker->child);
-    } else if (!may_say_more(worker)) {
-        uv_poll_stop(poll);
-        worker->muted = true;
-        wake_in(worker, 1000 - now_ms(worker) % 1000);
-    }
-}
-
-static void listen_again(struct worker_process *worker)
-{
-    worker->muted = false;
-    uv_poll_start(&worker->channel, UV_READABLE, on_channel);
-}
+static const struct worker_channel_events channel_events = {
+    .message = on_message, .broken = break_rules, .hung_up = on_hung_up, .closed = on_channel_closed
+};
 
 /* ---- The beginning --------------------------------------------------------------------------- */
 
-static int make_page(struct worker_process *worker, int *memfd, struct vta_error *error)
-{
-    /* Sealed: memory that the other side could take away would be a SIGBUS here. */
-    *memfd = memfd_create("vtad-worker", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (*memfd < 0 || ftruncate(*memfd, sizeof *worker->page) != 0 ||
-        fcntl(*memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-        return vta_error_set(error, VTA_EIO, "memfd: %s", strerror(errno));
-    void *page = mmap(NULL, sizeof *worker->page, PROT_READ | PROT_WRITE, MAP_SHARED, *memfd, 0);
-    if (page == MAP_FAILED)
-        return vta_error_set(error, VTA_EIO, "memfd: %s", strerror(errno));
-    worker->page = page;
-    return 0;
-}
-
-static int make_channel(int ends[2], struct vta_error *error)
-{
-    int size = CHANNEL_SOCK_BYTES;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-        return vta_error_set(error, VTA_EIO, "socketpair: %s", strerror(errno));
-    for (int i = 0; i < 2; i++)
-        setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    return 0;
-}
-
-static int tell_start(struct worker_process *worker, int channel,
-                      const struct channel_start *options, int memfd, struct vta_error *error)
-{
-    const struct channel_head head = { .type = CHANNEL_START };
-    struct channel_start start = *options;
-    snprintf(start.scratch, sizeof start.scratch, "%s", worker->scratch);
-    if (channel_send(channel, &head, &start, sizeof start, memfd, false) != 0)
-        return vta_error_set(error, VTA_EIO, "a worker's channel: %s", strerror(errno));
-    return 0;
-}
-
-static void watch(struct worker_process *worker)
+static void watch(struct worker_process *worker, int channel)
 {
     uv_loop_t *loop = &worker->pool->server->loop;
     uv_timer_init(loop, &worker->timer);
-    uv_poll_init(loop, &worker->channel, worker->channel_fd);
-    worker->timer.data = worker->channel.data = worker;
+    worker->timer.data = worker;
     worker->references = 4; /* child, channel, timer, removal */
-    uv_poll_start(&worker->channel, UV_READABLE, on_channel);
+    worker_channel_open(&worker->channel, loop, channel, &channel_events, worker);
     wake_in(worker, START_MS);
 }
 
-int worker_process_start(struct worker_process **made, struct pool *pool,
-                         const struct channel_start *start, struct vta_error *error)
+int worker_process_start(struct worker_process **made, struct pool *pool, struct vta_error *error)
 {
-    char *arguments[] = { pool->program, (char *)"serve", NULL };
-    int ends[2] = { -1, -1 }, memfd = -1;
+    int channel;
     struct worker_process *worker = calloc(1, sizeof *worker);
     if (worker == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory for a worker");
     worker->pool = pool;
+    worker->state = WORKER_STARTING;
     worker->client_fd = -1;
     worker->child.ended = on_ended;
-    int rc = scratch_make(&pool->scratch, worker->scratch, false, error);
+    int rc = worker_spawn(worker, &channel, error);
     if (rc != 0) {
         free(worker);
         return rc;
     }
-    if ((rc = make_page(worker, &memfd, error)) != 0 || (rc = make_channel(ends, error)) != 0 ||
-        (rc = tell_start(worker, ends[0], start, memfd, error)) != 0 ||
-        (rc = child_spawn(&pool->children, &worker->child, arguments, ends[1], error)) != 0)
-        goto fail;
-    close(ends[1]);
-    close(memfd);
     worker->pid = worker->child.pid;
-    worker->channel_fd = ends[0];
-    watch(worker);
+    watch(worker, channel);
     *made = worker;
     return 0;
-
-fail:
-    for (int i = 0; i < 2; i++)
-        if (ends[i] >= 0)
-            close(ends[i]);
-    if (memfd >= 0)
-        close(memfd);
-    if (worker->page != NULL)
-        munmap(worker->page, sizeof *worker->page);
-    rmdir(worker->scratch);
-    free(worker);
-    return rc;
 }
 
 int worker_process_serve(struct worker_process *worker, const struct worker_session *session,
@@ -478,7 +497,7 @@ int worker_process_serve(struct worker_process *worker, const struct worker_sess
     const struct channel_head head = { .type = CHANNEL_SESSION, .id = session->id };
     channel_busy(worker->page, false);
     watch_client(worker, session->fd);
-    if (channel_send(worker->channel_fd, &head, session->early, session->early_bytes, session->fd,
+    if (channel_send(worker->channel.fd, &head, session->early, session->early_bytes, session->fd,
                      false) != 0) {
         vta_error_set(error, VTA_EIO, "worker %d: %s", (int)worker->pid, strerror(errno));
         worker_process_kill(worker, "took no session");

@@ -3,12 +3,14 @@
  *
  *     STARTING ──ready──▶ IDLE ──session──▶ SERVING
  *         │                │                   │
- *         └────────────────┴───────────────────┴──▶ ENDING ──▶ freed
+ *       kill             kill                kill
+ *         ▼                ▼                   ▼
+ *      ABORTED ─reload─▶ RETIRED             KILLED
  *
- * ENDING begins when the process has ended or, unless it is SERVING, is killed: a session counts
- * until the end of its process is seen. It is over when that was seen and the scratch folder is
- * gone. A worker runs code of a client's: nothing that it says is trusted, and whatever it does
- * costs at most itself.
+ * Any state goes to REAPED when the end of the process is seen; that one is over when the scratch
+ * folder is gone and the handles are closed. A reload retires what knows the old configuration and
+ * has no session. A worker runs code of a client's: nothing that it says is trusted, and whatever
+ * it does costs at most itself.
  */
 #ifndef VTA_SERVER_WORKER_PROCESS_H
 #define VTA_SERVER_WORKER_PROCESS_H
@@ -18,7 +20,7 @@
 #include "child.h"
 #include "link_process.h"
 #include "scratch.h"
-#include "worker/channel.h"
+#include "worker_channel.h"
 
 struct pool;
 
@@ -26,7 +28,10 @@ enum worker_state {
     WORKER_STARTING,
     WORKER_IDLE,
     WORKER_SERVING,
-    WORKER_ENDING
+    WORKER_ABORTED, /* was not ready in time, or breaks the rules: a start that has failed */
+    WORKER_RETIRED, /* was let go: its end says nothing about the next one */
+    WORKER_KILLED,  /* its session counts until the end of the process is seen */
+    WORKER_REAPED
 };
 
 struct worker_process {
@@ -36,36 +41,31 @@ struct worker_process {
     unsigned references; /* child, channel, timer, removal of the folder; client, where watched */
     struct child child;
     pid_t pid; /* for the log, also after its end */
-    uv_poll_t channel;
-    int channel_fd;
+    struct worker_channel channel;
     struct channel_page *page;
     uv_timer_t timer; /* the next thing that could be overdue */
     uv_work_t removal;
     int removal_rc;
     char scratch[SCRATCH_PATH_MAX];
-    bool was_ready, outdated; /* outdated: the configuration has changed since its start */
+    /* Why it ends. In STARTING, IDLE and SERVING the worker's own word, which may be a lie, and ""
+     * where it has said nothing; in ABORTED, RETIRED and KILLED the daemon's. */
+    char reason[CHANNEL_LINE_MAX];
+    int code; /* that came with the worker's own */
 
     /* Of the session. */
     uint64_t id, began_ms, timeout_ms;
     uv_poll_t client; /* whether the client is still there; client_fd is another of its socket */
     int client_fd;    /* -1: not watched */
-    uint64_t left_ms; /* since when the client says nothing more; 0: it may */
+    /* Since when the client says nothing more; 0: it may. One more limit while it is SERVING, and
+     * no state: the worker does not know it, and no other event means something else. */
+    uint64_t left_ms;
     char peer[160];
-    char reason[CHANNEL_LINE_MAX]; /* why it ends; "": nobody has said */
-    bool killed;                   /* by the daemon */
-    bool said;                     /* the worker, which may say what it likes */
-    int code;                      /* that came with the worker's own reason */
-    struct link_wish wish;         /* what it wants linked */
-
-    /* What it has said in the present second, of MESSAGES_PER_SECOND. */
-    uint64_t second;
-    unsigned messages;
-    bool muted;
+    struct link_wish wish; /* what it wants linked */
 };
 
 /* Starts one. It tells the pool (pool_worker_ready, pool_worker_ended, pool_worker_gone). */
 int worker_process_start(struct worker_process **worker, struct pool *pool,
-                         const struct channel_start *start, struct vta_error *error);
+                         struct vta_error *error);
 
 struct worker_session {
     uint64_t id;
@@ -80,13 +80,16 @@ struct worker_session {
 int worker_process_serve(struct worker_process *worker, const struct worker_session *session,
                          struct vta_error *error);
 
+/* Whether a session of a client's is with it. */
+bool worker_process_has_session(const struct worker_process *worker);
+
 /* Ends it now; the first reason given is the one that is logged. */
 void worker_process_kill(struct worker_process *worker, const char *format, ...) VTA_PRINTF(2, 3);
 
 /* The daemon stops: a worker that is busy may finish the request that it is at. */
 void worker_process_drain(struct worker_process *worker);
 
-/* Timeouts may have changed. */
+/* The configuration has changed: a session has new limits, what has none is retired. */
 void worker_process_reloaded(struct worker_process *worker);
 
 #endif
