@@ -108,7 +108,14 @@ int vta_arg_text(const struct vta_request *request, uint32_t index, char *name)
 
 int vta_arg_module_name(const struct vta_request *request, uint32_t index, char *name)
 {
+    const msgpack_object *param = &request->params[index];
     int rc = vta_arg_text(request, index, name);
+    if (rc != 0 && param->type == MSGPACK_OBJECT_STR)
+        return vta_error_set(request->error, rc,
+                             "params[%" PRIu32
+                             "]: expected a module's name: UTF-8 of 1 to %d bytes "
+                             "without control characters; this one has %" PRIu32 " bytes",
+                             index, VTA_NAME_MAX, param->via.str.size);
     if (rc != 0)
         return rc;
     if (strchr(name, '/') != NULL || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)

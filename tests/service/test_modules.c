@@ -84,7 +84,9 @@ Test(upload, refuses_names_that_no_module_may_have)
     memset(name, 'n', 256);
     name[256] = '\0';
     cr_fails(ask(service, "module.upload", "sb", name, file, nbytes), VTA_EINVAL, "params[0]");
-    cr_fails(ask(service, "module.upload", "sb", "", file, nbytes), VTA_EINVAL, "params[0]");
+    cr_fails(ask(service, "module.upload", "sb", "", file, nbytes), VTA_EINVAL,
+             "params[0]: expected a module's name: UTF-8 of 1 to 255 bytes without control "
+             "characters; this one has 0 bytes");
     name[255] = '\0';
     cr_ok(ask(service, "module.upload", "sb", name, file, nbytes));
     cr_ok(ask(service, "module.upload", "sb", "\xc3\xa9\xe2\x82\xac %2F..x", file, nbytes));
