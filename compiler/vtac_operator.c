@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define NAME_MOST 255 /* what module files allow */
+
 static bool take_block(const struct vtac_command *command, struct vta_matmul *m)
 {
     int64_t block[3];
@@ -70,7 +72,10 @@ static int take(const struct vtac_command *command, int option, struct vtac_oper
         return VTAC_OK;
     case 'n':
         op->name = optarg;
-        return VTAC_OK;
+        if (*optarg != '\0' && strlen(optarg) <= NAME_MOST)
+            return VTAC_OK;
+        return vtac_wrong_usage(command, "--name takes a name of 1 to %d bytes, not %zu", NAME_MOST,
+                                strlen(optarg));
     case 'p':
         op->step = optarg;
         return VTAC_OK;

@@ -287,6 +287,8 @@ Test(vtac, predicts_a_functions_time_and_says_why)
     expect(" of 800 MB/s");
     cr_assert_eq(vtac("time --profile ultra96 gemm.vta my_gemm"), 0, "%s", output);
     expect("a call on ultra96 (not measured)\n");
+    cr_assert_eq(vtac("matmul --in 32 --out 32 --name ''"), 2);
+    expect("vtac matmul: --name takes a name of 1 to 255 bytes, not 0\n");
     cr_assert_eq(vtac("time gemm.vta other"), 1);
     expect("vtac time: gemm.vta: no function 'other'; it has my_gemm\n");
     cr_assert_eq(vtac("time gemm.vta my_gem"), 1);
