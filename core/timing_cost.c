@@ -17,6 +17,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BLOCK_BYTES 512
 /* Of padding, the same on every board: */
@@ -45,6 +46,7 @@ struct cache {
     uint32_t fills;         /* since the program began, and it may begin again at 1 */
     bool overflowed;        /* there were more fills than capacity */
     struct region *regions; /* hashed by number, at most half full; owned */
+    struct region *spare;   /* as large, for the next time; NULL: none. Owned */
     uint32_t size, used;    /* size: a power of two */
     struct region *last;    /* that was looked up; NULL: none */
 };
@@ -64,6 +66,17 @@ static struct region *place_of(struct region *regions, uint32_t size, uint64_t n
     return &regions[at & (size - 1)];
 }
 
+/* An empty table: the spare one where that is as large. NULL without memory. */
+static struct region *empty_table(struct cache *cache, uint32_t size)
+{
+    struct region *table = cache->spare;
+    cache->spare = NULL;
+    if (table != NULL && size == cache->size)
+        return memset(table, 0, size * sizeof(*table));
+    free(table);
+    return calloc(size, sizeof(*table));
+}
+
 /* Drops the regions that have nothing left, and makes room for more where too few of them do. */
 static bool make_room(struct cache *cache)
 {
@@ -72,13 +85,16 @@ static bool make_room(struct cache *cache)
         live += is_there(cache, cache->regions[i].newest);
     if (live > size / 4)
         size *= 2;
-    struct region *regions = calloc(size, sizeof(*regions));
+    struct region *regions = empty_table(cache, size);
     if (regions == NULL)
         return false;
     for (uint32_t i = 0; i < cache->size; i++)
         if (is_there(cache, cache->regions[i].newest))
             *place_of(regions, size, cache->regions[i].number) = cache->regions[i];
-    free(cache->regions);
+    if (size == cache->size)
+        cache->spare = cache->regions;
+    else
+        free(cache->regions);
     cache->regions = regions;
     cache->size = size;
     cache->used = live;
@@ -228,6 +244,7 @@ int vta_costs(struct vta_cost *costs, const struct vta_program *program,
     if (rc == 0)
         fill(costs, program, profile, cache.overflowed ? misses : NULL);
     free(cache.regions);
+    free(cache.spare);
     free(misses);
     return rc;
 }
