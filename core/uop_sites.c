@@ -282,7 +282,7 @@ int vta_uop_record_end(struct vta_uop_sites *sites, void **call_site, const void
     if (rc != 0)
         return rc;
     if (sites->recording.open_loops > 0)
-        rc = vta_error_set(error, VTA_EINVAL, "%u loops of a micro-op kernel are still open",
+        rc = vta_error_set(error, VTA_EINVAL, "a micro-op kernel ends with %u of its loops open",
                            sites->recording.open_loops);
     else if (sites->recording.kernel->uop_count == 0)
         rc = vta_error_set(error, VTA_EINVAL, "a micro-op kernel was recorded without micro-ops");

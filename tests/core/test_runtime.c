@@ -201,6 +201,21 @@ Test(runtime, chains_every_instruction_to_the_one_before_when_serial)
     cr_expect_eq(out[0], 1);
 }
 
+Test(runtime, refuses_more_tokens_in_serial_than_a_queue_holds)
+{
+    for (uint32_t more = 0; more <= 1; more++) {
+        vta_runtime_set_debug(queue.runtime, VTA_DEBUG_FORCE_SERIAL);
+        for (uint32_t i = 0; i < 1024 + more; i++)
+            vta_runtime_push(queue.runtime, COMPUTE, LOAD);
+        vta_runtime_synchronise(queue.runtime);
+        if (more == 0)
+            cr_expect_eq(vta_board_tokens(queue.board).compute_to_load, 1024u);
+        cr_expect_eq(queue_take_error(), more == 0 ? 0 : VTA_ELIMIT, "%s", queue.error.message);
+        vta_runtime_abandon(queue.runtime);
+    }
+    cr_expect_str_eq(queue.error.message, "compute→load holds 1025 tokens, a board's queue 1024");
+}
+
 Test(runtime, refuses_a_stream_in_serial_that_it_refuses_otherwise)
 {
     vta_runtime_set_debug(queue.runtime, VTA_DEBUG_FORCE_SERIAL);
@@ -343,6 +358,53 @@ static void late_loop(void)
     vta_runtime_loop_begin(queue.runtime, 1, 1, 1, 1);
 }
 
+/* A loop that begins or goes on once another one has ended would not be a nest. */
+static int record_loop_after_loop(void *signature)
+{
+    (void)signature;
+    vta_runtime_loop_begin(queue.runtime, 2, 1, 1, 1);
+    vta_runtime_loop_end(queue.runtime);
+    vta_runtime_loop_begin(queue.runtime, 2, 1, 1, 1);
+    return 0;
+}
+
+static int record_uop_after_loop(void *signature)
+{
+    (void)signature;
+    vta_runtime_loop_begin(queue.runtime, 2, 1, 1, 1);
+    vta_runtime_loop_end(queue.runtime);
+    vta_runtime_uop_push(queue.runtime, 1, 0, 0, 0, 0, 2, 1, 1);
+    return 0;
+}
+
+static int record_open_loop(void *signature)
+{
+    (void)signature;
+    vta_runtime_loop_begin(queue.runtime, 2, 1, 1, 1);
+    vta_runtime_uop_push(queue.runtime, 1, 0, 0, 0, 0, 2, 1, 1);
+    return 0;
+}
+
+Test(runtime, refuses_loops_that_are_no_nest_around_the_micro_ops)
+{
+    static const struct {
+        int (*record)(void *signature);
+        const char *message;
+    } cases[] = {
+        { record_loop_after_loop,
+          "micro-op kernel: a loop of a micro-op kernel begins after another one has ended" },
+        { record_uop_after_loop,
+          "micro-op kernel: a micro-op after a loop of its kernel has ended" },
+        { record_open_loop, "a micro-op kernel ends with 1 of its loops open" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        void *site = NULL;
+        cr_expect_eq(vta_runtime_kernel(queue.runtime, 1, &site, cases[i].record, NULL, 0), -1);
+        expect_error(VTA_EINVAL, cases[i].message);
+        cr_expect_null(site, "nothing was kept");
+    }
+}
+
 static void surplus_end(void)
 {
     vta_runtime_loop_end(queue.runtime);
@@ -413,6 +475,12 @@ Test(runtime, refuses_micro_ops_outside_a_recording_and_of_the_other_mode)
     vta_runtime_uop_push(queue.runtime, 0, 0, 0, 0, 0, 0, 0, 0);
     expect_error(VTA_ESTATE,
                  "micro-op kernel: a micro-op outside the recording of a micro-op kernel");
+    vta_runtime_loop_begin(queue.runtime, 1, 0, 0, 0);
+    expect_error(VTA_ESTATE,
+                 "micro-op kernel: a loop begins outside the recording of a micro-op kernel");
+    vta_runtime_loop_end(queue.runtime);
+    expect_error(VTA_ESTATE,
+                 "micro-op kernel: a loop ends outside the recording of a micro-op kernel");
     queue_kernel(&add_one, &site);
     cr_expect_eq(vta_runtime_kernel(queue.runtime, 0, &site, record_failure, NULL, 0), -1);
     expect_error(VTA_EINVAL, "a GEMM call recorded ALU micro-ops");
@@ -632,15 +700,25 @@ Test(runtime, synchronises_by_itself_before_a_stream_passes_the_transfer_limit)
     cr_expect_eq(vta_board_counters(queue.board).inp_load_nbytes, 30u * 16);
 }
 
+static int record_32(void *signature)
+{
+    (void)signature;
+    for (uint32_t i = 0; i < 32; i++)
+        vta_runtime_uop_push(queue.runtime, 0, 1, i, 0, 0, 0, 0, 0);
+    return 0;
+}
+
 Test(runtime, synchronises_by_itself_before_micro_ops_pass_the_transfer_limit)
 {
     queue_close();
-    queue_open(NULL, 4 * 16); /* would be four instructions, or 16 micro-ops */
-    struct queue_kernel four = { .reset = 1, .uop_count = 4 };
-    for (int i = 0; i < 3; i++)
-        queue_kernel(&four, (void *[]){ NULL });
-    cr_expect(!vta_runtime_failed(queue.runtime));
-    cr_expect_eq(vta_board_counters(queue.board).uop_load_nbytes, 48u);
+    queue_open(NULL, 16 * 16); /* would be 16 instructions, or 64 micro-ops: of two kernels */
+    for (int i = 0; i < 5; i++) {
+        void *site = NULL;
+        cr_expect_eq(vta_runtime_kernel(queue.runtime, 0, &site, record_32, NULL, 0), 0);
+        cr_expect_eq(vta_board_counters(queue.board).uop_load_nbytes, i / 2 * 64u * 4, "%d", i);
+    }
+    queue_synchronise();
+    cr_expect_eq(vta_board_counters(queue.board).uop_load_nbytes, 5 * 32u * 4);
 }
 
 Test(runtime, fails_the_call_whose_run_is_stopped)
