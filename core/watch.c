@@ -82,7 +82,8 @@ static void tell_of_hazards(const struct vta_watch *watch, const struct vta_prog
     }
     if (told == count)
         return;
-    snprintf(more, sizeof(more), "and %llu more hazards", (unsigned long long)(count - told));
+    snprintf(more, sizeof(more), "hazards: %llu more, not listed",
+             (unsigned long long)(count - told));
     watch->options.report(watch->options.context, more);
 }
 

@@ -1,6 +1,7 @@
 /* test_watch.c: what a board reports about the programs that run on it, and when. */
 #include <criterion/criterion.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/board.h"
@@ -107,6 +108,44 @@ Test(watch, warns_of_each_race_once_and_runs_the_stream)
     cr_assert_not_null(strstr(scene.lines.text, "race: WGT 0"), "%s", scene.lines.text);
     cr_assert_eq(run(&scene), 0);
     cr_assert_eq(scene.lines.count, 8, "told again: %s", scene.lines.text);
+    scene_close(&scene);
+}
+
+Test(watch, says_how_many_races_it_does_not_list)
+{
+    struct scene scene;
+    scene_open(&scene, VTA_HAZARDS_WARN);
+    add_load(&scene, VTA_MEM_UOP);
+    kit_gemm(&scene.kit)->nest.reset = 1;
+    add_load(&scene, VTA_MEM_WGT);
+    for (int i = 0; i < 3 + VTA_HAZARDS_LISTED; i++)
+        add_load(&scene, VTA_MEM_INP);
+    kit_gemm(&scene.kit); /* races with each of the loads */
+    kit_finish(&scene.kit);
+    cr_assert_eq(run(&scene), 0, "%s", error.message);
+    cr_assert_not_null(strstr(scene.lines.text, "hazards: 4 more, not listed\n"), "%s",
+                       scene.lines.text);
+    scene_close(&scene);
+}
+
+Test(watch, names_addresses_where_a_stream_has_no_parameters)
+{
+    struct scene scene;
+    char text[64];
+    scene_open(&scene, VTA_HAZARDS_WARN);
+    const uint32_t inp = scene.address + 4096;
+    add_load(&scene, VTA_MEM_UOP);
+    kit_gemm(&scene.kit)->nest.reset = 1;
+    scene.kit.insns[1].push_next = 1;
+    struct vta_insn *store = add_load(&scene, VTA_MEM_OUT);
+    store->opcode = VTA_OP_STORE;
+    store->pop_prev = 1;
+    store->mem.dram_base = inp / 16;
+    add_load(&scene, VTA_MEM_INP)->mem.dram_base = inp / 16;
+    kit_finish(&scene.kit);
+    cr_assert_eq(run(&scene), 0, "%s", error.message);
+    snprintf(text, sizeof(text), "race: DRAM 0x%x to 0x%x: insn 2 STORE", inp, inp + 15);
+    cr_assert_not_null(strstr(scene.lines.text, text), "%s\nwithout %s", scene.lines.text, text);
     scene_close(&scene);
 }
 
