@@ -9,6 +9,7 @@
 #include <vta/build.h>
 
 #include "core/hazard.h"
+#include "core/tokens.h"
 
 #include "kit.h"
 
@@ -436,8 +437,60 @@ Test(hazard, tells_of_a_command_queue_that_fills_up_before_its_unit_may_go_on)
         const struct vta_hazard_options options = { .strict_board = true };
         cr_assert_eq(vta_hazards_find(&hazards, program, &options, NULL), 0);
         cr_assert_eq(hazards->found[VTA_HAZARD_QUEUE], cases[i].found);
-        if (cases[i].found != 0)
+        if (cases[i].found != 0) {
+            char text[VTA_HAZARD_TEXT];
             cr_assert(hazards->items[0].first == 0 && hazards->items[0].second == 513);
+            vta_hazard_print(program, &hazards->items[0], text, sizeof(text));
+            cr_assert_str_eq(text,
+                             "board-queue: insn 0 waits for ever: 512 instructions wait for load, "
+                             "so insn 513 and all behind it reach no unit\n"
+                             "  insn 0  NOP    pop:compute  (load)\n"
+                             "  insn 513  NOP     (load)");
+        }
+        vta_hazards_free(hazards);
+        vta_program_free(program);
+    }
+}
+
+/* Without data: `pushes` tokens from compute to load, which nobody takes. */
+static struct vta_program *many_pushes(uint32_t pushes)
+{
+    static uint8_t bytes[(VTA_BOARD_TOKENS + 3) * VTA_INSN_BYTES];
+    struct vta_insn insn = { .opcode = VTA_OP_STORE, .push_prev = 1, .mem.memory = VTA_MEM_OUT };
+    struct kit kit;
+    struct vta_kernel kernel = { .name = (char *)"many", .insns = bytes };
+    const struct vta_verify_options verify = { 0 };
+    struct vta_program *program = NULL;
+    struct vta_error error = { 0 };
+    kit_init(&kit);
+    vta_insn_encode(&insn, &kit.layout, bytes + VTA_INSN_BYTES * kernel.insn_count++, NULL);
+    insn = (struct vta_insn){ .opcode = VTA_OP_LOAD, .push_prev = 1 };
+    for (uint32_t i = 0; i < pushes; i++)
+        vta_insn_encode(&insn, &kit.layout, bytes + VTA_INSN_BYTES * kernel.insn_count++, NULL);
+    insn = (struct vta_insn){ .opcode = VTA_OP_FINISH, .pop_next = 1 };
+    vta_insn_encode(&insn, &kit.layout, bytes + VTA_INSN_BYTES * kernel.insn_count++, NULL);
+    cr_assert_eq(vta_program_from_kernel(&program, &kernel, &kit.hw, &error), 0, "%s",
+                 error.message);
+    cr_assert_eq(vta_verify(program, &verify, &error), 0, "%s", error.message);
+    return program;
+}
+
+Test(hazard, tells_of_a_token_queue_that_fills_up_where_nobody_takes_from_it)
+{
+    for (uint32_t more = 0; more <= 1; more++) {
+        struct vta_hazards *hazards;
+        struct vta_program *program = many_pushes(VTA_BOARD_TOKENS + more);
+        const struct vta_hazard_options options = { .strict_board = true };
+        cr_assert_eq(vta_hazards_find(&hazards, program, &options, NULL), 0);
+        cr_assert_eq(hazards->found[VTA_HAZARD_QUEUE], more);
+        if (more != 0) {
+            char text[VTA_HAZARD_TEXT];
+            vta_hazard_print(program, &hazards->items[0], text, sizeof(text));
+            cr_assert_str_eq(text,
+                             "board-queue: insn 1025 waits for ever: a token queue holds 1024 "
+                             "tokens and is full\n"
+                             "  insn 1025  NOP    push:load  (compute)");
+        }
         vta_hazards_free(hazards);
         vta_program_free(program);
     }
@@ -460,6 +513,25 @@ Test(hazard, names_both_instructions_and_the_token_that_is_missing)
                      "  insn 4  GEMM   pop:load push:store  uop[0,1) 1×1  acc+0,0 inp+0,0 wgt+0,0\n"
                      "  ordered by: a push load→compute at or after insn 3, matched by a pop at or "
                      "before insn 4");
+    release(&found);
+}
+
+Test(hazard, counts_the_entries_that_are_touched_where_there_are_gaps)
+{
+    struct kit kit;
+    char text[VTA_HAZARD_TEXT];
+    multiply(&kit);
+    kit.insns[INP].mem.x_size = 8;
+    kit.insns[INP].push_next = 1;
+    kit.insns[WGT].push_next = 0;
+    kit.insns[GEMM].nest.iter_out = 3;
+    kit.insns[GEMM].nest.wgt_factor_out = 2;
+    kit.insns[WGT].mem.x_size = 8; /* of which 0, 2 and 4 are read */
+    struct found found = find(&kit);
+    vta_hazard_print(found.program, only(&found, VTA_HAZARD_RACE), text, sizeof(text));
+    cr_assert_not_null(strstr(text, "race: 3 entries of WGT 0 to 4: insn 3 LOAD writes what insn 4 "
+                                    "GEMM reads"),
+                       "%s", text);
     release(&found);
 }
 
@@ -652,21 +724,25 @@ Test(hazard, stops_when_it_is_told_to)
     vta_program_free(program);
 }
 
-/* Loads and stores of columns of one matrix, no two of them the same, except that the last store
- * writes what the last load reads. No token orders any of them. */
-static struct vta_program *columns(uint32_t count)
+/* Loads and stores of columns of one matrix, or of two in turn, no two of them the same, except
+ * that the last store writes what the last load reads. No token orders any of them. */
+static struct vta_program *columns(uint32_t count, uint32_t matrices)
 {
+    static const uint32_t params[] = { KIT_OUT, KIT_INP };
     struct vta_insn move = { .mem = { .y_size = 2048, .x_size = 1, .x_stride = 2 * count } };
     struct draft draft;
     draft_open(&draft, 2 * count + 2);
-    draft.kit.params[KIT_OUT].access = VTA_ACCESS_READ_WRITE;
-    draft.kit.params[KIT_OUT].type.shape[0] = (int64_t)2 * count * 2048;
+    for (uint32_t i = 0; i < matrices; i++) {
+        draft.kit.params[params[i]].access = VTA_ACCESS_READ_WRITE;
+        draft.kit.params[params[i]].type.shape[0] = (int64_t)2 * count * 2048;
+    }
     for (uint32_t i = 0; i < 2 * count; i++) {
         move.opcode = i % 2 == 0 ? VTA_OP_LOAD : VTA_OP_STORE;
         move.mem.memory = i % 2 == 0 ? VTA_MEM_INP : VTA_MEM_OUT;
-        draft.relocs[draft.reloc_count++] = (struct vta_reloc){
-            .insn = draft.count, .param = KIT_OUT, .offset = i == 2 * count - 1 ? i - 1 : i
-        };
+        draft.relocs[draft.reloc_count++] =
+            (struct vta_reloc){ .insn = draft.count,
+                                .param = params[i / 2 % matrices],
+                                .offset = i == 2 * count - 1 ? i - 1 : i };
         vta_insn_encode(&move, &draft.kit.layout, draft.bytes + draft.count++ * VTA_INSN_BYTES,
                         NULL);
     }
@@ -677,9 +753,9 @@ static struct vta_program *columns(uint32_t count)
 
 Test(hazard, finds_a_race_once_among_more_rows_than_it_walks_at_a_time)
 {
-    static const uint32_t counts[] = { 10, 300 };
-    for (size_t i = 0; i < 2; i++) {
-        struct vta_program *program = columns(counts[i]);
+    static const uint32_t counts[] = { 10, 300, 600 }, matrices[] = { 1, 1, 2 };
+    for (size_t i = 0; i < 3; i++) {
+        struct vta_program *program = columns(counts[i], matrices[i]);
         const struct vta_hazard_options options = { 0 };
         struct vta_hazards *hazards;
         cr_assert_eq(vta_hazards_find(&hazards, program, &options, NULL), 0);
@@ -694,9 +770,38 @@ Test(hazard, finds_a_race_once_among_more_rows_than_it_walks_at_a_time)
     }
 }
 
+/* `count` loads and as many stores of the same bytes, with nothing between them. */
+Test(hazard, says_so_where_too_many_transfers_meet_to_compare_them_all)
+{
+    const uint32_t count = 2100; /* more than 2^22 pairs */
+    struct vta_insn move = { .mem = { .y_size = 1, .x_size = 1 } };
+    const struct vta_hazard_options options = { .list_at_most = 1 };
+    struct vta_hazards *hazards;
+    struct draft draft;
+    draft_open(&draft, 2 * count + 2);
+    draft.kit.params[KIT_OUT].access = VTA_ACCESS_READ_WRITE;
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        move.opcode = i < count ? VTA_OP_LOAD : VTA_OP_STORE;
+        move.mem.memory = i < count ? VTA_MEM_INP : VTA_MEM_OUT;
+        draft.relocs[draft.reloc_count++] =
+            (struct vta_reloc){ .insn = draft.count, .param = KIT_OUT };
+        vta_insn_encode(&move, &draft.kit.layout, draft.bytes + draft.count++ * VTA_INSN_BYTES,
+                        NULL);
+    }
+    draft_add(&draft, (struct vta_insn){ .opcode = VTA_OP_STORE, .push_prev = 1 }, 0);
+    draft_add(&draft, (struct vta_insn){ .opcode = VTA_OP_FINISH, .pop_next = 1 }, 0);
+    struct vta_program *program = draft_close(&draft);
+    cr_assert_eq(vta_hazards_find(&hazards, program, &options, NULL), 0);
+    cr_assert(!hazards->complete);
+    cr_assert(hazards->found[VTA_HAZARD_RACE] > 0);
+    cr_assert(hazards->found[VTA_HAZARD_RACE] < (uint64_t)count * count);
+    vta_hazards_free(hazards);
+    vta_program_free(program);
+}
+
 Test(hazard, says_so_where_there_are_too_many_rows_to_look_for_races)
 {
-    struct vta_program *program = columns(5000);
+    struct vta_program *program = columns(5000, 1);
     const struct vta_hazard_options options = { 0 };
     struct vta_hazards *hazards;
     cr_assert_eq(vta_hazards_find(&hazards, program, &options, NULL), 0);
