@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <vta/build.h>
+
 #include "core/timeline.h"
 
 #include "kit.h"
@@ -296,13 +298,101 @@ Test(timeline, picture_says_so_where_nothing_is_computed_or_measured)
     vta_program_free(program);
 }
 
+Test(timeline, picture_does_not_draw_what_takes_no_time)
+{
+    const struct vta_verify_options options = { 0 };
+    struct vta_timing_profile profile;
+    struct kit kit;
+    struct vta_timeline timeline;
+    kit_init(&kit);
+    for (int i = 0; i < 16; i++)
+        kit_move(&kit, KIT_INP, 0, 0, 1)->push_next = 1;
+    for (int i = 0; i < 16; i++)
+        kit_add(&kit, (struct vta_insn){ .opcode = VTA_OP_LOAD, .pop_prev = 1 });
+    kit_finish(&kit);
+    struct vta_program *program = kit_program(&kit);
+    cr_assert_eq(vta_verify(program, &options, &error), 0, "%s", error.message);
+    cr_assert_eq(vta_profile_shipped(&profile, "1x16-2019-11", &error), 0);
+    profile.insn_cycles = 0; /* no-ops and FINISH are over at once */
+    cr_assert_eq(vta_timeline_make(&timeline, program, &profile, &error), 0, "%s", error.message);
+    char *text = written(&timeline, vta_timeline_svg);
+    cr_assert_eq(occurrences(text, "<title>insn "), 16);
+    cr_assert_eq(occurrences(text, "marker-end="), 17);
+    free(text);
+    vta_timeline_clear(&timeline);
+    vta_program_free(program);
+}
+
+/* `times` loads and resets in turn, each after the one before: two instructions and two tokens. */
+static struct vta_program *in_turn(uint32_t times)
+{
+    const struct vta_tensor_type row = { { VTA_DTYPE_INT, 8 }, 2, { 1, 16 } };
+    const struct vta_uop_index zero = { 0, 0, 0 };
+    const struct vta_uop_kernel one = { NULL, 0, &zero, 1 };
+    const struct vta_verify_options options = { 0 };
+    struct vta_program *program = NULL;
+    struct vta_kernel kernel;
+    struct vta_hw hw;
+    vta_hw_default(&hw);
+    struct vta_build *build = vta_build_new(&hw, "in turn");
+    const int data = vta_build_param(build, "data", &row, VTA_MEM_INP, VTA_ACCESS_READ);
+    for (uint32_t i = 0; i < times; i++) {
+        vta_build_load(build, data, 0, 1, 1, 1, NULL, 0, VTA_MEM_INP);
+        vta_build_push(build, VTA_UNIT_LOAD, VTA_UNIT_COMPUTE);
+        vta_build_pop(build, VTA_UNIT_LOAD, VTA_UNIT_COMPUTE);
+        vta_build_gemm(build, &one, true);
+        vta_build_push(build, VTA_UNIT_COMPUTE, VTA_UNIT_LOAD);
+        vta_build_pop(build, VTA_UNIT_COMPUTE, VTA_UNIT_LOAD);
+    }
+    cr_assert_eq(vta_build_finish(build, &kernel, &error), 0, "%s", error.message);
+    cr_assert_eq(vta_program_from_kernel(&program, &kernel, &hw, &error), 0, "%s", error.message);
+    vta_kernel_clear(&kernel);
+    cr_assert_eq(vta_verify(program, &options, &error), 0, "%s", error.message);
+    return program;
+}
+
+Test(timeline, picture_leaves_out_arrows_where_they_would_cover_it)
+{
+    static const uint32_t times[] = { 70, 100, 200 };
+    for (int i = 0; i < 3; i++) {
+        struct vta_timeline timeline;
+        struct vta_program *program = in_turn(times[i]);
+        timeline_of(&timeline, program, "1x16-2019-11");
+        char *text = written(&timeline, vta_timeline_svg);
+        cr_expect_eq(occurrences(text, "<title>insn "), i < 2 ? program->count : 0);
+        cr_expect_eq(occurrences(text, "marker-end="), i < 1 ? tokens_taken(program) : 0);
+        free(text);
+        vta_timeline_clear(&timeline);
+        vta_program_free(program);
+    }
+}
+
+Test(timeline, that_cannot_be_written_says_why)
+{
+    struct kit kit;
+    struct vta_timeline timeline;
+    struct vta_program *program = pipeline(&kit, 4);
+    timeline_of(&timeline, program, "1x16-2019-11");
+    for (int picture = 0; picture <= 1; picture++) {
+        FILE *full = fopen("/dev/full", "w");
+        cr_assert_not_null(full);
+        error = (struct vta_error){ 0 };
+        cr_expect_eq((picture ? vta_timeline_svg : vta_timeline_trace)(&timeline, full, &error),
+                     VTA_EIO);
+        cr_expect_not_null(strstr(error.message, "No space left on device"), "%s", error.message);
+        fclose(full);
+    }
+    vta_timeline_clear(&timeline);
+    vta_program_free(program);
+}
+
 Test(timeline, names_are_escaped)
 {
     struct kit kit;
     struct vta_timeline timeline;
     struct vta_program *program = pipeline(&kit, 2);
     free(program->name);
-    program->name = strdup("a<b>&\"c\\");
+    program->name = strdup("a<b>&\"c\\\n\x01");
     timeline_of(&timeline, program, "1x16-2019-11");
     char *text = written(&timeline, vta_timeline_svg);
     cr_assert_not_null(strstr(text, "a&lt;b&gt;&amp;"), "%s", text);
