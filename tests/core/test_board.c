@@ -2,8 +2,11 @@
 #include <criterion/criterion.h>
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <vta/build.h>
 
 #include "core/board.h"
 #include "core/plan.h"
@@ -169,6 +172,62 @@ Test(board, pads_with_zeros_and_widens_bytes)
             cr_expect_eq(out[entry * 16 + i], want, "entry %d number %d", entry, i);
         }
     }
+    bench_close(&bench);
+}
+
+/* One result each, of one ACC entry each, into `count` parameters. */
+static struct vta_program *many_results(uint32_t count)
+{
+    const struct vta_tensor_type row = { { VTA_DTYPE_INT, 8 }, 2, { 1, 16 } };
+    const struct vta_verify_options options = { 0 };
+    struct vta_program *program = NULL;
+    struct vta_kernel kernel;
+    struct vta_hw hw;
+    char name[8];
+    vta_hw_default(&hw);
+    struct vta_build *build = vta_build_new(&hw, "many");
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(name, sizeof(name), "r%u", i);
+        vta_build_param(build, name, &row, VTA_MEM_OUT, VTA_ACCESS_WRITE);
+        const struct vta_uop_index uop = { i, i, 0 };
+        const struct vta_uop_kernel one = { NULL, 0, &uop, 1 };
+        vta_build_gemm(build, &one, true);
+        vta_build_alu_imm(build, &one, VTA_ALU_ADD, (int32_t)i + 1);
+    }
+    vta_build_push(build, VTA_UNIT_COMPUTE, VTA_UNIT_STORE);
+    vta_build_pop(build, VTA_UNIT_COMPUTE, VTA_UNIT_STORE);
+    for (uint32_t i = 0; i < count; i++)
+        vta_build_store(build, i, (int)i, 0, 1, 1, 1);
+    cr_assert_eq(vta_build_finish(build, &kernel, &error), 0, "%s", error.message);
+    cr_assert_eq(vta_program_from_kernel(&program, &kernel, &hw, &error), 0, "%s", error.message);
+    vta_kernel_clear(&kernel);
+    cr_assert_eq(vta_verify(program, &options, &error), 0, "%s", error.message);
+    return program;
+}
+
+Test(board, binds_every_buffer_of_a_program_that_has_many)
+{
+    enum {
+        MANY = 40
+    };
+    struct bench bench;
+    vta_handle buffers[MANY];
+    int8_t bytes[16];
+    bench_open(&bench);
+    struct vta_program *program = many_results(MANY);
+    for (int i = 0; i < MANY; i++)
+        cr_assert_eq(vta_dram_alloc(bench.dram, sizeof(bytes), &buffers[i], &error), 0);
+    cr_assert_eq(vta_board_run(bench.board, program, buffers, MANY, NULL, NULL, &error), 0, "%s",
+                 error.message);
+    for (int i = 0; i < MANY; i++) {
+        cr_assert_eq(vta_dram_read(bench.dram, buffers[i], 0, bytes, sizeof(bytes), &error), 0);
+        for (int k = 0; k < 16; k++)
+            cr_assert_eq(bytes[k], i + 1, "buffer %d", i);
+    }
+    buffers[MANY - 1] ^= UINT64_C(1) << 40;
+    cr_assert_eq(vta_board_run(bench.board, program, buffers, MANY, NULL, NULL, &error),
+                 VTA_EHANDLE);
+    vta_program_free(program);
     bench_close(&bench);
 }
 
