@@ -64,6 +64,25 @@ Test(program, refuses_relocations_that_lead_nowhere)
     cr_expect(strstr(error.message, "dram_base is 7") != NULL, "%s", error.message);
 }
 
+Test(program, names_the_parameter_whose_size_is_no_number_of_bytes)
+{
+    struct kit kit;
+    struct vta_program *program = NULL;
+    uint8_t bytes[VTA_INSN_BYTES];
+    const struct vta_insn finish = { .opcode = VTA_OP_FINISH };
+    kit_init(&kit);
+    vta_insn_encode(&finish, &kit.layout, bytes, NULL);
+    kit.params[KIT_WGT].type = (struct vta_tensor_type){ { VTA_DTYPE_INT, 8 },
+                                                         2,
+                                                         { UINT64_C(1) << 40, UINT64_C(1) << 40 } };
+    struct vta_kernel kernel = {
+        .name = (char *)"k", .param_count = 4, .insn_count = 1, .params = kit.params, .insns = bytes
+    };
+    cr_expect_eq(vta_program_from_kernel(&program, &kernel, &kit.hw, &error), VTA_ESIZE);
+    cr_expect_not_null(strstr(error.message, "parameter 1 'wgt': "), "%s", error.message);
+    cr_expect_null(program);
+}
+
 /* A stream over 64 KiB of memory from address 4096. */
 struct memory {
     uint8_t bytes[65536];

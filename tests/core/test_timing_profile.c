@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/timing_profile.h"
 
@@ -76,6 +77,20 @@ Test(timing_profile, refuses_with_key_limit_and_value)
     cr_expect_eq(parse(large), VTA_EFORMAT);
     cr_expect(error.has_limit && error.limit == 65536);
     free(large);
+}
+
+Test(timing_profile, names_the_file_that_it_cannot_read_or_understand)
+{
+    char path[] = "/tmp/profile-XXXXXX", words[64];
+    cr_expect_eq(vta_profile_from_file(&profile, "/nowhere/p.json", &error), VTA_EIO);
+    cr_expect(strstr(error.message, "/nowhere/p.json") != NULL, "%s", error.message);
+    const int fd = mkstemp(path);
+    cr_assert(fd >= 0 && write(fd, "{\"name\": 1}", 11) == 11);
+    close(fd);
+    cr_expect_eq(vta_profile_find(&profile, path, &error), VTA_ECONFIG);
+    snprintf(words, sizeof words, "%s: ", path);
+    cr_expect(strncmp(error.message, words, strlen(words)) == 0, "%s", error.message);
+    unlink(path);
 }
 
 Test(timing_profile, writes_what_it_reads_the_same)
