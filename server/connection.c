@@ -378,7 +378,7 @@ void connection_drain(struct connection *connection)
     }
 }
 
-void connection_accept(struct server *server, uv_stream_t *listener)
+int connection_accept(struct server *server, uv_stream_t *listener)
 {
     int rc = UV_ENOMEM;
     struct connection *connection = calloc(1, sizeof *connection);
@@ -387,7 +387,7 @@ void connection_accept(struct server *server, uv_stream_t *listener)
     if (connection == NULL || connection->transport == NULL) {
         log_warning("a connection could not be accepted: %s", uv_strerror(rc));
         free(connection);
-        return;
+        return rc;
     }
 
     connection->server = server;
@@ -412,4 +412,5 @@ void connection_accept(struct server *server, uv_stream_t *listener)
                         (unsigned long long)server->config.max_sessions);
         connection_refuse(connection, &error);
     }
+    return 0;
 }

@@ -51,8 +51,9 @@ struct connection {
     char reason[256]; /* why it ends */
 };
 
-/* Accepts from a listener; what goes wrong is logged. */
-void connection_accept(struct server *server, uv_stream_t *listener);
+/* Accepts from a listener; what goes wrong is logged. Returns 0 or a libuv code; after UV_ENOMEM
+ * the connection still waits at the listener. */
+int connection_accept(struct server *server, uv_stream_t *listener);
 
 /* Sends an error response with msgid 0 and ends the connection. */
 void connection_refuse(struct connection *connection, const struct vta_error *error);

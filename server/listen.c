@@ -20,14 +20,79 @@
 
 #define BACKLOG 511
 
+static void release(struct listener *listener)
+{
+    if (--listener->references == 0)
+        free(listener);
+}
+
+/* ---- Accepting ----------------------------------------------------------------------------- */
+
+static void accept_one(struct listener *listener);
+
+static void on_spare_closed(uv_handle_t *handle)
+{
+    struct listener *listener = handle->data;
+    switch (listener->state) {
+    case LISTENER_TURNING_AWAY:
+        listener->state = LISTENER_LISTENING;
+        break;
+    case LISTENER_FULL:
+        listener->state = LISTENER_LISTENING;
+        accept_one(listener);
+        break;
+    case LISTENER_LISTENING:
+    case LISTENER_CLOSED:
+        break;
+    }
+    release(listener);
+}
+
+static void close_into_spare(struct listener *listener)
+{
+    uv_loop_t *loop = listener->uv.handle.loop;
+    if (listener->uv.handle.type == UV_TCP)
+        uv_tcp_init(loop, &listener->spare.tcp);
+    else
+        uv_pipe_init(loop, &listener->spare.pipe, 0);
+    listener->spare.handle.data = listener;
+    listener->references++;
+    uv_accept(&listener->uv.stream, &listener->spare.stream);
+    uv_close(&listener->spare.handle, on_spare_closed);
+}
+
+/* There is no memory for a connection. */
+static void turn_away(struct listener *listener)
+{
+    switch (listener->state) {
+    case LISTENER_LISTENING:
+        listener->state = LISTENER_TURNING_AWAY;
+        close_into_spare(listener);
+        break;
+    case LISTENER_TURNING_AWAY: /* libuv keeps it, and stops listening meanwhile */
+        listener->state = LISTENER_FULL;
+        break;
+    case LISTENER_FULL:
+    case LISTENER_CLOSED:
+        break;
+    }
+}
+
+static void accept_one(struct listener *listener)
+{
+    if (connection_accept(listener->server, &listener->uv.stream) == UV_ENOMEM)
+        turn_away(listener);
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
-    struct listener *listener = stream->data;
     if (status != 0)
         log_warning("accepting failed: %s", uv_strerror(status));
     else
-        connection_accept(listener->server, stream);
+        accept_one(stream->data);
 }
+
+/* ---- Listening ----------------------------------------------------------------------------- */
 
 static void log_listening(const struct listener *listener)
 {
@@ -55,6 +120,7 @@ static struct listener *add(struct server *server, int family, struct vta_error 
         return NULL;
     }
     listener->uv.handle.data = listener;
+    listener->references = 1;
     listener->server = server;
     listener->next = server->listeners;
     server->listeners = listener;
@@ -197,7 +263,7 @@ int listen_all(struct server *server, const struct config_list *addresses, struc
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    release(handle->data);
 }
 
 void listen_close(struct server *server)
@@ -205,6 +271,7 @@ void listen_close(struct server *server)
     while (server->listeners != NULL) {
         struct listener *listener = server->listeners;
         server->listeners = listener->next;
+        listener->state = LISTENER_CLOSED;
         uv_close(&listener->uv.handle, on_closed);
     }
 }

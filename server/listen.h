@@ -1,4 +1,13 @@
 /* listen.h: listening sockets, made from addresses or passed by systemd.
+ *
+ *     LISTENING ──no memory for a connection──▶ TURNING_AWAY ──none for another──▶ FULL
+ *      ▲  ▲                                          │                              │
+ *      │  └────────that connection is closed─────────┘                              │
+ *      └───────────that connection is closed, and the next one is tried again───────┘
+ *
+ * Any state goes to CLOSED with listen_close. A connection that is not accepted would stay with
+ * libuv, which looks for no other until it is: so one that there is no memory for is accepted into
+ * a handle that is kept for that, and closed.
  */
 #ifndef VTA_SERVER_LISTEN_H
 #define VTA_SERVER_LISTEN_H
@@ -10,15 +19,26 @@
 struct server;
 struct config_list;
 
+enum listener_state {
+    LISTENER_LISTENING,
+    LISTENER_TURNING_AWAY, /* the spare handle is being closed */
+    LISTENER_FULL,         /* so it is, and a connection waits for it */
+    LISTENER_CLOSED
+};
+
+union listener_handle {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+};
+
 struct listener {
     struct listener *next;
     struct server *server;
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } uv;
+    enum listener_state state;
+    unsigned references; /* handles that are not closed yet */
+    union listener_handle uv, spare;
 };
 
 /* Opens every address (or, where systemd passed sockets, those instead) and logs one line per
