@@ -90,10 +90,20 @@ static void write_out(struct native *native, const void *head, size_t head_bytes
     if (rc < 0)
         connection_close(connection, "%s", uv_strerror(rc));
     else if (rc > 0)
-        native->sending_bulk = bulk_bytes;
+        native->bulk_bytes = bulk_bytes;
     /* A bulk costs no memory, and only one is on its way; the others' copies are what counts. */
-    if (transport_unsent(connection->transport) > native->unsent_limit + native->sending_bulk)
-        native->clogged = true;
+    bool too_much =
+        transport_unsent(connection->transport) > native->unsent_limit + native->bulk_bytes;
+    switch (native->output) {
+    case NATIVE_FREE:
+    case NATIVE_BULK:
+        native->output = too_much                  ? NATIVE_CLOGGED
+                         : native->bulk_bytes != 0 ? NATIVE_BULK
+                                                   : NATIVE_FREE;
+        break;
+    case NATIVE_CLOGGED:
+        break;
+    }
 }
 
 /* Writes the small replies that were gathered since the session was taken up. */
@@ -237,7 +247,7 @@ static int execute_urgent(struct native *native, const uint8_t *bytes, size_t le
 
 static bool can_call(const struct native *native)
 {
-    return is_live(native) && !at_work(native) && native->sending_bulk == 0 && !native->clogged;
+    return is_live(native) && !at_work(native) && native->output == NATIVE_FREE;
 }
 
 /* Executes what may be executed, cuts what has arrived, until neither goes on. */
@@ -249,7 +259,7 @@ static int advance(struct native *native, struct vta_error *error)
         int rc = 0;
         while (rc == 0 && can_call(native) && inbox_front(&native->inbox, &bytes, &length))
             rc = execute_front(native, bytes, length, error);
-        if (rc != 0 || !is_live(native) || native->inbox.full || native->clogged)
+        if (rc != 0 || !is_live(native) || native->inbox.full || native->output == NATIVE_CLOGGED)
             return rc;
 
         rc = inbox_cut(&native->inbox, &bytes, &length, error);
@@ -271,8 +281,9 @@ static void go_on(struct native *native)
     if (inbox_settle(&native->inbox) != 0)
         connection_close(connection, "no memory for what arrived");
     if (is_live(native))
-        transport_read(connection->transport,
-                       !native->inbox.full && !native->clogged && !inbox_has_uncut(&native->inbox));
+        transport_read(connection->transport, !native->inbox.full &&
+                                                  native->output != NATIVE_CLOGGED &&
+                                                  !inbox_has_uncut(&native->inbox));
     connection_progress(connection);
 }
 
@@ -297,8 +308,8 @@ void native_begin(struct native *native, size_t nbytes)
 
 void native_drained(struct native *native)
 {
-    native->sending_bulk = 0;
-    native->clogged = false;
+    native->bulk_bytes = 0;
+    native->output = NATIVE_FREE;
     go_on(native);
 }
 

@@ -14,15 +14,27 @@
 
 struct connection;
 
+/* What calls may go on, by what is unsent:
+ *
+ *     FREE ──a reply from the session's memory──▶ BULK
+ *      └──────────────too much else──────────────┴──▶ CLOGGED
+ *
+ * Any goes to FREE when everything is out. Whether a call is at work is another matter, as its
+ * reply and those to urgent requests may come in each of these. */
+enum native_output {
+    NATIVE_FREE,
+    NATIVE_BULK,   /* no call may change that memory meanwhile */
+    NATIVE_CLOGGED /* nor is anything read */
+};
+
 struct native {
     struct connection *connection;
     struct vta_service *service; /* owned */
     struct inbox inbox;
     struct job *job;       /* owned; made at the first slow request */
     uint64_t unsent_limit; /* bytes */
-    uint64_t sending_bulk; /* bytes of a reply that are being sent from the session's memory, so
-                              that no call may change it; 0: none */
-    bool clogged;          /* too much else is unsent */
+    enum native_output output;
+    uint64_t bulk_bytes; /* of what is on its way from the session's memory; 0: nothing is */
 };
 
 /* Opens a session. VTA_ENOMEM, or what vta_service_new says. */
