@@ -28,8 +28,6 @@ static void log_end(const struct connection *connection)
 {
     const struct transport *transport = connection->transport;
     double seconds = (double)(uv_now(&connection->server->loop) - connection->opened) / 1000;
-    if (connection->handed_over)
-        return;
     if (connection->native == NULL) {
         log_info("connection %llu from %s closed: %s", (unsigned long long)connection->id,
                  transport->peer, connection->reason);
@@ -76,6 +74,7 @@ static bool is_session(enum connection_state state)
     switch (state) {
     case CONNECTION_SNIFFING:
     case CONNECTION_GREETING:
+    case CONNECTION_QUEUED:
     case CONNECTION_OPEN:
     case CONNECTION_DRAINING:
         return true;
@@ -93,18 +92,9 @@ static void enter(struct connection *connection, enum connection_state state)
     connection->state = state;
 }
 
-void connection_close(struct connection *connection, const char *format, ...)
+static void let_go(struct connection *connection)
 {
-    if (connection->state == CONNECTION_CLOSING)
-        return;
     enter(connection, CONNECTION_CLOSING);
-    if (connection->reason[0] == '\0') {
-        va_list args;
-        va_start(args, format);
-        vsnprintf(connection->reason, sizeof connection->reason, format, args);
-        va_end(args);
-    }
-    log_end(connection);
     transport_close(connection->transport);
     uv_close((uv_handle_t *)&connection->timer, on_timer_closed);
     if (connection->native != NULL)
@@ -113,10 +103,29 @@ void connection_close(struct connection *connection, const char *format, ...)
         tvm_close(connection->tvm);
 }
 
+void connection_close(struct connection *connection, const char *format, ...)
+{
+    if (connection->state == CONNECTION_CLOSING)
+        return;
+    if (connection->reason[0] == '\0') {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(connection->reason, sizeof connection->reason, format, args);
+        va_end(args);
+    }
+    log_end(connection);
+    let_go(connection);
+}
+
+void connection_queued(struct connection *connection)
+{
+    enter(connection, CONNECTION_QUEUED);
+    transport_read(connection->transport, false); /* the rest is the worker's */
+}
+
 void connection_handed_over(struct connection *connection)
 {
-    connection->handed_over = true;
-    connection_close(connection, "a worker has the socket");
+    let_go(connection);
 }
 
 /* ---- The last word ------------------------------------------------------------------------- */
@@ -166,11 +175,29 @@ void connection_refuse(struct connection *connection, const struct vta_error *er
 
 /* ---- Timers -------------------------------------------------------------------------------- */
 
+/* What a connection has not come to yet. */
+static const char *missing(enum connection_state state)
+{
+    switch (state) {
+    case CONNECTION_SNIFFING:
+        return "no protocol";
+    case CONNECTION_GREETING:
+        return "no handshake";
+    case CONNECTION_QUEUED:
+        return "no worker was ready";
+    case CONNECTION_OPEN: /* these have another timer, or none */
+    case CONNECTION_DRAINING:
+    case CONNECTION_LINGERING:
+    case CONNECTION_CLOSING:
+        break;
+    }
+    return "nothing";
+}
+
 static void on_handshake_timeout(uv_timer_t *timer)
 {
     struct connection *connection = timer->data;
-    connection_close(connection, "%s within %llu ms",
-                     connection->tvm != NULL ? tvm_waits_for(connection->tvm) : "no protocol",
+    connection_close(connection, "%s within %llu ms", missing(connection->state),
                      (unsigned long long)connection->server->config.handshake_timeout_ms);
 }
 
@@ -288,6 +315,7 @@ static void on_room(void *owner, uint8_t **bytes, size_t *nbytes)
         tvm_room(connection->tvm, bytes, nbytes);
         break;
     case CONNECTION_SNIFFING:
+    case CONNECTION_QUEUED:
     case CONNECTION_LINGERING:
     case CONNECTION_CLOSING:
         *bytes = connection->server->buffers.shared;
@@ -311,6 +339,7 @@ static void on_arrived(void *owner, size_t nbytes)
     case CONNECTION_DRAINING:
         native_arrived(connection->native, nbytes);
         break;
+    case CONNECTION_QUEUED: /* is not read from */
     case CONNECTION_LINGERING:
     case CONNECTION_CLOSING:
         break;
@@ -327,6 +356,7 @@ static void on_drained(void *owner)
         break;
     case CONNECTION_SNIFFING:
     case CONNECTION_GREETING:
+    case CONNECTION_QUEUED:
     case CONNECTION_LINGERING:
     case CONNECTION_CLOSING:
         break;
@@ -370,6 +400,7 @@ void connection_drain(struct connection *connection)
         break;
     case CONNECTION_SNIFFING:
     case CONNECTION_GREETING:
+    case CONNECTION_QUEUED:
         connection_close(connection, "the server stops");
         break;
     case CONNECTION_DRAINING:

@@ -2,10 +2,11 @@
  *
  *     SNIFFING ──first bytes──▶ OPEN ──daemon stops──▶ DRAINING
  *       │  └──TVM's──▶ GREETING  │                         │
- *       │               │    │   │                         │
- *       ├──────refused──┼────┴───┴───────▶ LINGERING ◀─────┤   the last answer is on its way
- *       │               │                     │            │
- *       └───────────────┴──▶ CLOSING ◀────────┴────────────┘   ──▶ freed
+ *       │               │    └───┼──▶ QUEUED ──worker──┐   │
+ *       │               │        │       │             │   │
+ *       ├──────refused──┼────────┴───────┴──▶ LINGERING┼◀──┤   the last answer is on its way
+ *       │               │                        │     │   │
+ *       └───────────────┴──────▶ CLOSING ◀───────┴─────┴───┘   ──▶ freed
  *
  * Any state goes to CLOSING at once when the peer is gone. CLOSING ends when the transport, the
  * timers and a call on the thread pool have all come back.
@@ -26,7 +27,8 @@ struct tvm;
 
 enum connection_state {
     CONNECTION_SNIFFING,
-    CONNECTION_GREETING, /* TVM's handshake; then it waits for a worker, who gets the socket */
+    CONNECTION_GREETING, /* TVM's handshake */
+    CONNECTION_QUEUED,   /* it waits for a worker, who gets the socket */
     CONNECTION_OPEN,
     CONNECTION_DRAINING,  /* answers what was started, starts nothing new */
     CONNECTION_LINGERING, /* has said its last word; discards what comes until the peer closes, so
@@ -47,7 +49,6 @@ struct connection {
     uint64_t opened, active; /* loop time in ms: accepted, last heard of */
     uint8_t first[SNIFF_BYTES];
     size_t first_count;
-    bool handed_over; /* a worker has the socket, and the session's log lines */
     char reason[256]; /* why it ends */
 };
 
@@ -62,7 +63,9 @@ void connection_refuse(struct connection *connection, const struct vta_error *er
 void connection_last_word(struct connection *connection, const void *bytes, size_t nbytes,
                           const char *reason);
 
-/* A worker has the socket: lets go of it. */
+/* TVM's handshake is done: waits for a worker. */
+void connection_queued(struct connection *connection);
+/* A worker has the socket, and the session's log lines: lets go of it without one. */
 void connection_handed_over(struct connection *connection);
 
 /* Ends the connection now. The first reason given is the one that is logged. */

@@ -13,6 +13,19 @@
 
 #define KEEPALIVE_S 60 /* a peer that vanished without a word is noticed some minutes later */
 
+/*     PAUSED ◀──read──▶ READING
+ *        └──gone, broken──┤
+ *                         ▼
+ *                       ENDED ──close──▶ CLOSING ──▶ freed
+ *
+ * Any state goes to CLOSING when the owner closes it. */
+enum stream_state {
+    STREAM_PAUSED,
+    STREAM_READING,
+    STREAM_ENDED, /* the owner has been told */
+    STREAM_CLOSING
+};
+
 struct stream {
     struct transport transport;
     union {
@@ -22,8 +35,8 @@ struct stream {
         uv_pipe_t pipe;
     } uv;
     uv_shutdown_t shutdown;
+    enum stream_state state;
     struct hangup *hangup; /* while reading is stopped; owned */
-    bool reading, ended, closing;
 };
 
 /* Bytes that the kernel did not take at once: the rest of a head, copied, and the rest of a bulk,
@@ -48,10 +61,16 @@ static struct stream *of(const struct transport *transport)
 
 static void tell_ended(struct stream *stream, const char *reason)
 {
-    if (stream->ended || stream->closing)
-        return;
-    stream->ended = true;
-    stream->transport.events->ended(stream->transport.owner, reason);
+    switch (stream->state) {
+    case STREAM_PAUSED:
+    case STREAM_READING:
+        stream->state = STREAM_ENDED;
+        stream->transport.events->ended(stream->transport.owner, reason);
+        break;
+    case STREAM_ENDED:
+    case STREAM_CLOSING:
+        break;
+    }
 }
 
 /* ---- Hang-ups ------------------------------------------------------------------------------ */
@@ -124,35 +143,64 @@ static void on_bytes(uv_stream_t *handle, ssize_t nread, const uv_buf_t *buffer)
         return;
     }
     uv_read_stop(handle);
-    stream->reading = false;
     tell_ended(stream, nread == UV_EOF ? NULL : uv_strerror((int)nread));
+}
+
+static void resume(struct stream *stream)
+{
+    stream->state = STREAM_READING;
+    hangup_stop(stream);
+    int rc = uv_read_start(&stream->uv.stream, on_room, on_bytes);
+    if (rc != 0)
+        tell_ended(stream, uv_strerror(rc));
+}
+
+static void pause_reading(struct stream *stream)
+{
+    stream->state = STREAM_PAUSED;
+    uv_read_stop(&stream->uv.stream);
+    hangup_start(stream);
 }
 
 static void stream_read(struct transport *transport, bool on)
 {
     struct stream *stream = of(transport);
-    if (stream->closing || stream->ended || stream->reading == on)
-        return;
-    stream->reading = on;
-    if (on) {
-        hangup_stop(stream);
-        int rc = uv_read_start(&stream->uv.stream, on_room, on_bytes);
-        if (rc != 0)
-            tell_ended(stream, uv_strerror(rc));
-    } else {
-        uv_read_stop(&stream->uv.stream);
-        hangup_start(stream);
+    switch (stream->state) {
+    case STREAM_PAUSED:
+        if (on)
+            resume(stream);
+        break;
+    case STREAM_READING:
+        if (!on)
+            pause_reading(stream);
+        break;
+    case STREAM_ENDED:
+    case STREAM_CLOSING:
+        break;
     }
 }
 
 /* ---- Writing ------------------------------------------------------------------------------- */
+
+static bool is_open(const struct stream *stream)
+{
+    switch (stream->state) {
+    case STREAM_PAUSED:
+    case STREAM_READING:
+        return true;
+    case STREAM_ENDED:
+    case STREAM_CLOSING:
+        break;
+    }
+    return false;
+}
 
 static void on_written(uv_write_t *request, int status)
 {
     struct pending *pending = (struct pending *)request;
     struct stream *stream = pending->stream;
     free(pending);
-    if (stream->closing)
+    if (stream->state == STREAM_CLOSING)
         return;
     if (status < 0)
         tell_ended(stream, uv_strerror(status));
@@ -164,7 +212,7 @@ static int stream_write(struct transport *transport, const void *head, size_t he
                         const void *bulk, size_t bulk_bytes)
 {
     struct stream *stream = of(transport);
-    if (stream->closing || stream->ended)
+    if (!is_open(stream))
         return UV_ECANCELED;
 
     uv_buf_t pieces[2] = { { .base = (char *)head, .len = head_bytes },
@@ -220,7 +268,7 @@ static void on_finished(uv_shutdown_t *request, int status)
 static void stream_finish(struct transport *transport)
 {
     struct stream *stream = of(transport);
-    if (!stream->closing)
+    if (stream->state != STREAM_CLOSING)
         uv_shutdown(&stream->shutdown, &stream->uv.stream, on_finished);
 }
 
@@ -234,10 +282,10 @@ static void on_closed(uv_handle_t *handle)
 static void stream_close(struct transport *transport)
 {
     struct stream *stream = of(transport);
-    if (stream->closing)
+    if (stream->state == STREAM_CLOSING)
         return;
     hangup_stop(stream);
-    stream->closing = true;
+    stream->state = STREAM_CLOSING;
     uv_close(&stream->uv.handle, on_closed);
 }
 

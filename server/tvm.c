@@ -40,11 +40,6 @@ void tvm_close(struct tvm *tvm)
     pool_cancel(&tvm->connection->server->workers, &tvm->request);
 }
 
-const char *tvm_waits_for(const struct tvm *tvm)
-{
-    return tvm->request.waiting ? "no worker was ready" : "no handshake";
-}
-
 void tvm_room(struct tvm *tvm, uint8_t **bytes, size_t *nbytes)
 {
     *bytes = tvm->bytes + tvm->end;
@@ -122,9 +117,9 @@ static void on_handshake(struct tvm *tvm, const struct tvm_handshake *handshake)
     }
     tvm->begin = handshake->bytes;
     tvm->timeout_ms = handshake->timeout_ms;
-    transport_read(tvm->connection->transport, false); /* the rest is the worker's */
     tvm->request.ready = on_ready;
     tvm->request.failed = on_failed;
+    connection_queued(tvm->connection);
     if (pool_request(&server->workers, &tvm->request, &error) != 0)
         refuse(tvm, answer_code(error.code), &error);
 }

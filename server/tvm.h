@@ -21,7 +21,4 @@ void tvm_arrived(struct tvm *tvm, size_t nbytes);
 /* The connection is closed: waits for no worker any more. */
 void tvm_close(struct tvm *tvm);
 
-/* What it waits for, for the message of a time-out. */
-const char *tvm_waits_for(const struct tvm *tvm);
-
 #endif
