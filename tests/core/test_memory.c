@@ -7,9 +7,11 @@
  */
 #include <criterion/criterion.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <vta/build.h>
 
@@ -59,6 +61,11 @@ static void forgotten(const void *block)
         }
 }
 
+/* Under the name that <sys/mman.h> gives it where offsets have 64 bits. */
+void *__real_mmap64(void *at, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_munmap(void *at, size_t size);
+void *__wrap_mmap64(void *at, size_t size, int protection, int flags, int fd, off_t offset);
+int __wrap_munmap(void *at, size_t size);
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *block, size_t size);
@@ -97,6 +104,21 @@ void __wrap_free(void *block)
 {
     forgotten(block);
     __real_free(block);
+}
+
+void *__wrap_mmap64(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    if (refused()) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return noted(__real_mmap64(at, size, protection, flags, fd, offset));
+}
+
+int __wrap_munmap(void *at, size_t size)
+{
+    forgotten(at);
+    return __real_munmap(at, size);
 }
 
 /* ---- Jobs ---------------------------------------------------------------------------------- */
