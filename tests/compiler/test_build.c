@@ -253,6 +253,20 @@ Test(build, refuses_copies_of_nothing)
     expect_error(VTA_EINVAL, "nothing to move");
 }
 
+Test(build, refuses_a_parameter_of_no_memory_or_no_access)
+{
+    const struct vta_tensor_type row = { { VTA_DTYPE_INT, 8 }, 2, { 1, 16 } };
+    cr_expect_eq(vta_build_param(build, "x", &row, VTA_MEM_UOP, VTA_ACCESS_READ), VTA_EINVAL);
+    expect_error(VTA_EINVAL, "memory 0 has no tensors");
+    start();
+    cr_expect_eq(vta_build_param(build, "x", &row, (enum vta_memory)99, VTA_ACCESS_READ),
+                 VTA_EINVAL);
+    expect_error(VTA_EINVAL, "memory 99 has no tensors");
+    start();
+    cr_expect_eq(vta_build_param(build, "x", &row, VTA_MEM_INP, (enum vta_access)0), VTA_EINVAL);
+    expect_error(VTA_EINVAL, "access 0 is none of read, write, read_write");
+}
+
 Test(build, refuses_a_second_parameter_of_the_same_name)
 {
     struct vta_tensor_type type = { { VTA_DTYPE_INT, 8 }, 1, { 16 } };

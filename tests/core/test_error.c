@@ -31,6 +31,12 @@ Test(error, carries_a_limit_and_the_value_that_passed_it)
     cr_assert_not(error.has_limit, "a reused error must not keep an older one's limit");
 }
 
+Test(error, has_a_text_for_success_and_for_codes_that_nobody_defined)
+{
+    cr_assert_str_eq(vta_error_text(0), "success");
+    cr_assert_str_eq(vta_error_text(12345), "an error that this version does not know");
+}
+
 Test(error, does_without_a_struct)
 {
     cr_assert_eq(vta_error_set(NULL, VTA_EIO, "x"), VTA_EIO);

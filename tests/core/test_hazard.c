@@ -335,6 +335,8 @@ Test(hazard, tells_what_a_board_does_otherwise_only_when_asked)
     struct found found = find_strictly(&kit);
     cr_assert_eq(only(&found, VTA_HAZARD_MUL)->first, 2);
     release(&found);
+    kit.insns[2].nest.iter_out = 0; /* it multiplies nothing */
+    expect_nothing(&kit, true);
 }
 
 Test(hazard, takes_a_shift_of_five_signed_bits_for_what_a_board_has)
