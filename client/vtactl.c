@@ -25,17 +25,13 @@ static void print_help(const struct command *command)
     if (command != NULL) {
         printf("Usage: vtactl %s%s%s [OPTION...]\n\n%s\n", command->name,
                *command->operands != '\0' ? " " : "", command->operands, command->summary);
-        puts("\nOptions:");
         print_options(stdout, command);
     } else {
         puts("Usage: vtactl COMMAND [OPERAND...] [OPTION...]\n\n"
              "Uses a VTA board: a daemon's (vtad), or one in this process (--local).\n\nCommands:");
         for (const struct command *one = commands; one->name != NULL; one++)
             printf("  %-9s %-34s %s\n", one->name, one->operands, one->summary);
-        puts("\nOptions of every command:");
     }
-    if (command != NULL)
-        puts("\nOptions of every command:");
     print_options(stdout, NULL);
     puts("\nExit status: 0 success, 1 failure, 2 wrong usage. See vtactl(1).");
 }

@@ -76,7 +76,8 @@ int command_bench(struct tool *tool);
  * with a NULL name. Returns 0 or EXIT_USAGE, the reason printed. */
 int parse_arguments(struct arguments *arguments, char **argv, const struct command *commands,
                     const struct command **command);
-/* The options that a command takes (NULL: those of every command), one per line. */
+/* The options that a command takes (NULL: those of every command), one per line, below a heading;
+ * nothing where it takes none. */
 void print_options(FILE *file, const struct command *command);
 
 /* ---- Printing (vtactl_print.c) ------------------------------------------------------------- */

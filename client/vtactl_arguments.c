@@ -83,6 +83,8 @@ static bool takes(const struct command *command, const struct option *option)
 
 void print_options(FILE *file, const struct command *command)
 {
+    const char *heading =
+        command != NULL ? "\nOptions:\n" : "\nOptions of every command:\n"; /* "": printed */
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct option *option = &options[i];
         char left[64], letter[8] = "";
@@ -92,7 +94,8 @@ void print_options(FILE *file, const struct command *command)
             snprintf(letter, sizeof letter, "-%c, ", option->letter);
         snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name,
                  option->value != NULL ? " " : "", option->value != NULL ? option->value : "");
-        fprintf(file, "  %-20s %s\n", left, option->help);
+        fprintf(file, "%s  %-20s %s\n", heading, left, option->help);
+        heading = "";
     }
 }
 

@@ -168,6 +168,7 @@ Test(vtactl, help_and_version_need_no_daemon)
     says(run_to(0, "-h").out, "--host");
     says(run_to(0, "run --help").out, "--check");
     cr_assert_null(strstr(run_to(0, "ping --help").out, "--check"));
+    cr_assert_null(strstr(run_to(0, "info --help").out, "\nOptions:\n")); /* it has none */
     cr_assert_str_eq(run_to(0, "--version").out, "vtactl " VTAD_VERSION "\n");
 }
 
