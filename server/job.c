@@ -62,30 +62,47 @@ static void try_to_stop(struct job *job)
         uv_timer_start(&job->timer, on_timer, RETRY_MS, 0);
 }
 
+/* The deadline counts from when a thread took the call. */
+static void watch_deadline(struct job *job)
+{
+    uint64_t begun = atomic_load(&job->begun_ns);
+    uint64_t spent_ms = begun != 0 ? (uv_hrtime() - begun) / 1000000 : 0;
+    if (spent_ms < job->deadline_ms) {
+        uv_timer_start(&job->timer, on_timer, job->deadline_ms - spent_ms, 0);
+        return;
+    }
+    job->state = JOB_STOPPING;
+    job->stop = VTA_EDEADLINE;
+    try_to_stop(job);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct job *job = timer->data;
-    if (!job->busy)
-        return;
-    if (job->stop == 0) {
-        /* The deadline counts from when a thread took the call. */
-        uint64_t begun = atomic_load(&job->begun_ns);
-        uint64_t spent_ms = begun != 0 ? (uv_hrtime() - begun) / 1000000 : 0;
-        if (spent_ms < job->deadline_ms) {
-            uv_timer_start(timer, on_timer, job->deadline_ms - spent_ms, 0);
-            return;
-        }
-        job->stop = VTA_EDEADLINE;
+    switch (job->state) {
+    case JOB_AT_WORK:
+        watch_deadline(job);
+        break;
+    case JOB_STOPPING:
+        try_to_stop(job);
+        break;
+    case JOB_FREE:
+        break;
     }
-    try_to_stop(job);
 }
 
 void job_stop(struct job *job, int code)
 {
-    if (!job->busy)
-        return;
-    if (job->stop == 0)
+    switch (job->state) {
+    case JOB_AT_WORK:
+        job->state = JOB_STOPPING;
         job->stop = code;
+        break;
+    case JOB_STOPPING: /* the first code stays */
+        break;
+    case JOB_FREE:
+        return;
+    }
     if (uv_cancel((uv_req_t *)&job->work) != 0)
         try_to_stop(job);
 }
@@ -105,11 +122,10 @@ static void after_pool(uv_work_t *work, int status)
 {
     struct job *job = work->data;
     struct native *native = job->native;
-    job->busy = false;
-    job->cancelled = status == UV_ECANCELED;
+    job->state = JOB_FREE;
     if (!uv_is_closing((uv_handle_t *)&job->timer))
         uv_timer_stop(&job->timer);
-    native_job_done(native);
+    native_job_done(native, status != UV_ECANCELED);
     connection_release(native->connection);
 }
 
@@ -134,9 +150,7 @@ int job_start(struct job *job, struct bytes *bytes, struct vta_error *error)
         return rc;
 
     struct vta_rpc_message *message = &job->message;
-    job->busy = true;
-    job->cancelled = false;
-    job->stop = 0;
+    job->state = JOB_AT_WORK;
     job->is_run = runs(message);
     atomic_store(&job->begun_ns, 0);
     job->deadline_ms = vta_service_deadline(job->service, message->method, message->method_length,

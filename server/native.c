@@ -41,7 +41,7 @@ void native_close(struct native *native)
         return;
     job_stop(native->job, VTA_ECANCELLED);
     /* While it is at work its timer is still needed; native_job_done closes it then. */
-    if (!native->job->busy)
+    if (native->job->state == JOB_FREE)
         job_close(native->job);
 }
 
@@ -57,7 +57,7 @@ void native_free(struct native *native)
 
 static bool at_work(const struct native *native)
 {
-    return native->job != NULL && native->job->busy;
+    return native->job != NULL && native->job->state != JOB_FREE;
 }
 
 bool native_idle(const struct native *native)
@@ -313,10 +313,10 @@ void native_drained(struct native *native)
     go_on(native);
 }
 
-void native_job_done(struct native *native)
+void native_job_done(struct native *native, bool began)
 {
     struct job *job = native->job;
-    if (is_live(native) && job->cancelled)
+    if (is_live(native) && !began)
         send_error(native, &job->message, job->stop, vta_error_text(job->stop));
     else if (is_live(native))
         send_reply(native, &job->message, &job->reply);
