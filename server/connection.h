@@ -1,12 +1,10 @@
 /* connection.h: the life of one connection, from accept to the last thing that is released.
  *
- *     SNIFFING ──first bytes──▶ OPEN ──daemon stops──▶ DRAINING
- *       │  └──TVM's──▶ GREETING  │                         │
- *       │               │    └───┼──▶ QUEUED ──worker──┐   │
- *       │               │        │       │             │   │
- *       ├──────refused──┼────────┴───────┴──▶ LINGERING┼◀──┤   the last answer is on its way
- *       │               │                        │     │   │
- *       └───────────────┴──────▶ CLOSING ◀───────┴─────┴───┘   ──▶ freed
+ *     SNIFFING ──a request──▶ OPEN ──the daemon stops──▶ DRAINING
+ *         └──TVM's magic──▶ GREETING ──handshake──▶ QUEUED ──a worker has the socket──▶ CLOSING
+ *
+ *     any of these ──its last word is on its way──▶ LINGERING ──the peer closes──▶ CLOSING ──▶
+ * freed
  *
  * Any state goes to CLOSING at once when the peer is gone. CLOSING ends when the transport, the
  * timers and a call on the thread pool have all come back.

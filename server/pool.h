@@ -6,6 +6,7 @@
  * ends TVM sessions until the configuration is read again.
  *
  *     CLOSED ──open──▶ RUNNING ──a start fails──▶ PAUSING ──the pause is over──▶ RUNNING
+ *       └──open, TVM is turned off──▶ REFUSING
  *
  *     RUNNING ┐
  *     PAUSING ┴─no worker can serve──▶ REFUSING
