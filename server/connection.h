@@ -3,8 +3,7 @@
  *     SNIFFING ──a request──▶ OPEN ──the daemon stops──▶ DRAINING
  *         └──TVM's magic──▶ GREETING ──handshake──▶ QUEUED ──a worker has the socket──▶ CLOSING
  *
- *     any of these ──its last word is on its way──▶ LINGERING ──the peer closes──▶ CLOSING ──▶
- * freed
+ *     any of these ──its last word goes out──▶ LINGERING ──the peer closes──▶ CLOSING ──▶ freed
  *
  * Any state goes to CLOSING at once when the peer is gone. CLOSING ends when the transport, the
  * timers and a call on the thread pool have all come back.
