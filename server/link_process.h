@@ -2,11 +2,11 @@
  * sockets, whose other end the worker gets. So many at once as there are processors; the others
  * wait. Each has tvm_link_deadline_ms.
  *
- *     WAITING ──a processor is free──▶ RUNNING ──its deadline──▶ OVERDUE ──┐
- *        │  └────cannot be started──┐     │  └──worker ends──▶ ORPHANED ──┤
- *        │                          │     └───────process ends────────────┤
- *        │                          └─────────────────────────────────────┴──▶ ENDED ──▶ freed
- *        └──worker ends──▶ WITHDRAWN ──▶ freed
+ *     WAITING ──a processor is free──▶ RUNNING ──its deadline──▶ OVERDUE ───┐
+ *      │  │                              │  └──worker ends──▶ ORPHANED ──────┤
+ *      │  └──cannot be started──┐        └──process ends──┐           process ends
+ *      │                        └─────────────────────────┴──────────────────┴──▶ ENDED ──▶ freed
+ *      └──worker ends──▶ WITHDRAWN ──▶ freed
  *
  * OVERDUE and ORPHANED are killed, and wait for the end of their process. All but WAITING and
  * WITHDRAWN take one of the places, until the folder is gone.
