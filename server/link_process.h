@@ -2,9 +2,9 @@
  * sockets, whose other end the worker gets. So many at once as there are processors; the others
  * wait. Each has tvm_link_deadline_ms.
  *
- *     WAITING ──a processor is free──▶ RUNNING ──its deadline──▶ OVERDUE ───┐
+ *     WAITING ──a processor is free──▶ RUNNING ──its deadline──▶ OVERDUE ────┐
  *      │  │                              │  └──worker ends──▶ ORPHANED ──────┤
- *      │  └──cannot be started──┐        └──process ends──┐           process ends
+ *      │  └──cannot be started──┐        └──process ends──┐        process ends
  *      │                        └─────────────────────────┴──────────────────┴──▶ ENDED ──▶ freed
  *      └──worker ends──▶ WITHDRAWN ──▶ freed
  *
