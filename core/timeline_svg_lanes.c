@@ -40,8 +40,8 @@ static double lane_y(const struct lanes *lanes, int lane)
 static double tick_step(double whole)
 {
     double step = pow(10, floor(log10(whole / 10)));
-    static const double factors[] = { 1, 2, 5, 10 };
-    for (int i = 0; i < 4; i++)
+    static const double factors[] = { 1, 2, 5 };
+    for (int i = 0; i < 3; i++)
         if (whole / (step * factors[i]) <= 10)
             return step * factors[i];
     return step * 10;
