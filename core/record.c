@@ -232,12 +232,6 @@ static int check_kernel(const struct vta_record *record, const struct vta_record
                         struct vta_error *error)
 {
     uint32_t depth = record->hw.depth[VTA_MEM_UOP];
-    if (kernel->loop_count > 2)
-        return vta_error_limit(error, VTA_EINVAL, 2, kernel->loop_count,
-                               "a micro-op kernel has %u loops, an instruction holds 2",
-                               kernel->loop_count);
-    if (kernel->uop_count == 0)
-        return vta_error_set(error, VTA_EINVAL, "a micro-op kernel has no micro-ops");
     if (kernel->uop_count > depth)
         return vta_error_limit(error, VTA_ELIMIT, depth, kernel->uop_count,
                                "a micro-op kernel has %u micro-ops, the UOP SRAM holds %u",

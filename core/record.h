@@ -30,9 +30,9 @@ struct vta_record_kernel {
     uint32_t reset, alu_opcode, use_imm;
     int32_t imm;
     struct vta_uop_loop loops[2]; /* outermost first */
-    uint32_t loop_count;
-    uint32_t uop_count;
-    struct vta_uop *uops; /* owned by whoever made the kernel */
+    uint32_t loop_count;          /* 0…2 */
+    uint32_t uop_count;           /* at least 1 */
+    struct vta_uop *uops;         /* owned by whoever made the kernel */
 
     /* The recorder's: its instruction without a range of micro-ops, once that was found to fit. */
     struct vta_insn insn;
