@@ -123,6 +123,7 @@ static void after_pool(uv_work_t *work, int status)
     struct job *job = work->data;
     struct native *native = job->native;
     job->state = JOB_FREE;
+    native->connection->server->calls_at_work--;
     if (!uv_is_closing((uv_handle_t *)&job->timer))
         uv_timer_stop(&job->timer);
     native_job_done(native, status != UV_ECANCELED);
@@ -159,6 +160,8 @@ int job_start(struct job *job, struct bytes *bytes, struct vta_error *error)
         uv_timer_start(&job->timer, on_timer, job->deadline_ms, 0);
     job->work.data = job;
     connection_hold(native->connection);
+    native->connection->server->calls_at_work++;
+    busy_poll_stop(&native->connection->server->busy_poll);
     uv_queue_work(&native->connection->server->loop, &job->work, on_pool, after_pool);
     return 0;
 }

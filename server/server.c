@@ -57,6 +57,7 @@ static void close_handles(struct server *server)
         uv_close((uv_handle_t *)&server->watchdog, NULL);
     if (!uv_is_closing((uv_handle_t *)&server->grace))
         uv_close((uv_handle_t *)&server->grace, NULL);
+    busy_poll_close(&server->busy_poll);
     pool_close(&server->workers);
 }
 
@@ -176,6 +177,7 @@ static int start_handles(struct server *server, struct vta_error *error)
     int rc = 0;
     uv_timer_init(&server->loop, &server->watchdog);
     uv_timer_init(&server->loop, &server->grace);
+    busy_poll_open(&server->busy_poll, &server->loop);
     server->grace.data = server;
     for (size_t i = 0; i < sizeof server->signals / sizeof server->signals[0]; i++) {
         uv_signal_init(&server->loop, &server->signals[i]);

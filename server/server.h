@@ -10,6 +10,7 @@
 #include <msgpack.h>
 #include <uv.h>
 
+#include "busy_poll.h"
 #include "config.h"
 #include "inbox.h"
 #include "listen.h"
@@ -36,9 +37,11 @@ struct server {
     struct listener *listeners; /* owned */
     uv_signal_t signals[3];
     uv_timer_t watchdog, grace;
+    struct busy_poll busy_poll;
 
     struct pool workers; /* of TVM sessions */
 
+    uint64_t calls_at_work;         /* on the thread pool, or waiting for it */
     struct connection *connections; /* newest first */
     uint64_t connection_count, last_id;
     uint64_t session_count; /* of the connections, those that have not had their last word */
