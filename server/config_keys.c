@@ -89,7 +89,7 @@ static const struct config_key keys[] = {
       .reload = RELOAD_NOW, .help = "time for runs to finish when the daemon is told to stop" },
     { KEY(busy_poll_us), .type = CONFIG_COUNT, .min = 0, .max = 1000, .fallback = "50",
       .reload = RELOAD_NOW,
-      .help = "microseconds after an answer in which the daemon does not sleep" },
+      .help = "microseconds after an answer in which a session's thread does not sleep" },
     { KEY(threads), .type = CONFIG_COUNT, .min = 0, .max = 1024, .fallback = "0",
       .reload = RELOAD_RESTART, .help = "runs at once; 0: one per processor" },
     { KEY(store), .type = CONFIG_PATH, .reload = RELOAD_RESTART,

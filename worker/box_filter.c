@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Names, because one that this machine has not (open on AArch64) is passed over then. */
@@ -99,6 +100,10 @@ static int add_some_uses(scmp_filter_ctx filter)
     if (rc == 0) /* but for that of threads, which can only fall */
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
                               SCMP_A0(SCMP_CMP_EQ, 0, 0), SCMP_A1(SCMP_CMP_EQ, RLIMIT_NPROC, 0));
+    if (rc == 0) /* whether the client runs on the same processor */
+        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2,
+                              SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET, 0),
+                              SCMP_A2(SCMP_CMP_EQ, SO_INCOMING_CPU, 0));
     if (rc == 0)
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
                               SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0));

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "awake.h"
 #include "box.h"
 #include "channel.h"
 #include "core/kernels.h"
@@ -30,6 +32,7 @@ static struct process {
     struct channel_page *page;
     uint64_t session;
     int client;
+    struct awake awake;
     bool viewless; /* the box has no view: files can be opened until the first module is loaded */
     struct module_loader loader;
 } process = { .client = -1 };
@@ -70,13 +73,27 @@ static int host_link(void *context, const char *const *objects, uint32_t count, 
 
 /* ---- The client's socket, which knows when the worker waits --------------------------------- */
 
+/* What comes within a moment; -1: nothing. */
+static ssize_t read_awake(void *bytes, size_t nbytes)
+{
+    ssize_t n = -1;
+    if (!awake_begin(&process.awake, process.start.busy_poll_us, process.client))
+        return n;
+    do
+        n = recv(process.client, bytes, nbytes, MSG_DONTWAIT);
+    while (n < 0 && awake_still(&process.awake));
+    return n;
+}
+
 static ssize_t client_read(void *context, void *bytes, size_t nbytes)
 {
     struct wire *socket_wire = context;
     channel_busy(process.page, false);
     if (atomic_load(&process.page->stop) != 0)
         end(0, "the server stops");
-    ssize_t n = socket_wire->read(socket_wire->context, bytes, nbytes);
+    ssize_t n = read_awake(bytes, nbytes);
+    if (n < 0)
+        n = socket_wire->read(socket_wire->context, bytes, nbytes);
     channel_busy(process.page, true);
     return n;
 }

@@ -77,8 +77,8 @@ Test(busy_poll, does_not_let_the_loop_sleep_after_an_answer)
 /* Whether another program had the processor meanwhile, which this test cannot help. */
 static bool was_away(void)
 {
-    bool was = busy.not_until != 0;
-    busy.not_until = 0;
+    bool was = busy.awake.not_until != 0;
+    busy.awake.not_until = 0;
     return was;
 }
 
@@ -87,7 +87,7 @@ Test(busy_poll, ends_by_itself)
     busy_poll_for(&busy, 100, client);
     while (!sleeps())
         uv_run(&loop, UV_RUN_NOWAIT);
-    cr_assert(was_away() || uv_hrtime() >= busy.until_ns);
+    cr_assert(was_away() || uv_hrtime() >= busy.awake.until);
     busy_poll_for(&busy, 1000, client); /* and begins again */
     cr_assert_not(sleeps());
 }
@@ -95,7 +95,7 @@ Test(busy_poll, ends_by_itself)
 Test(busy_poll, counts_from_the_last_answer)
 {
     busy_poll_for(&busy, 100, client);
-    uint64_t first = busy.until_ns;
+    uint64_t first = busy.awake.until;
     busy_poll_for(&busy, 1000, client);
     while (!sleeps())
         uv_run(&loop, UV_RUN_NOWAIT);
@@ -113,12 +113,12 @@ Test(busy_poll, leaves_the_processor_to_a_client_that_runs_on_it)
 Test(busy_poll, pauses_where_another_program_had_the_processor)
 {
     busy_poll_for(&busy, 1000, client);
-    busy.seen_ns -= 1000000; /* as if that had been the last time that it came to look */
+    busy.awake.seen -= 1000000; /* as if that had been the last time that it came to look */
     uv_run(&loop, UV_RUN_NOWAIT);
     cr_assert(sleeps());
     busy_poll_for(&busy, 1000, client);
     cr_assert(sleeps());
-    busy.not_until = 0; /* the pause is over */
+    busy.awake.not_until = 0; /* the pause is over */
     busy_poll_for(&busy, 1000, client);
     cr_assert_not(sleeps());
 }
