@@ -330,13 +330,14 @@ int inbox_take(struct inbox *inbox, struct bytes *bytes)
         memcpy(other, inbox->data + length, rest);
     }
     *bytes = (struct bytes){ .data = inbox->data, .length = length, .capacity = inbox->capacity };
-    inbox_pop(inbox);
-    size_t moved = inbox->begin; /* the message, and what behind it was executed out of turn */
+    /* What is left lies as if the message had had no bytes, before anything else moves it. */
     inbox->data = other;
     inbox->capacity = rest > 0 ? capacity : 0;
     inbox->cut -= length;
     inbox->fed -= length;
     inbox->end -= length;
-    inbox->begin = moved - length;
+    inbox->waiting_bytes -= length;
+    inbox->entries[inbox->first].length = 0;
+    inbox_pop(inbox);
     return 0;
 }

@@ -313,6 +313,30 @@ Test(inbox, takes_messages_out_whole_whatever_lies_behind_them)
     free(large);
 }
 
+/* What was executed out of turn is so much that taking the first message squeezes it out. */
+Test(inbox, keeps_what_waits_behind_much_that_was_executed_out_of_turn)
+{
+    size_t nbytes, urgent_bytes;
+    uint8_t *large = make_large(300000, 9, &nbytes), *urgent = make_large(70000, 4, &urgent_bytes);
+    cr_assert_eq(feed_in_pieces(large, nbytes), 1);
+    feed_small(5);
+    cr_assert_eq(feed_in_pieces(urgent, urgent_bytes), 1);
+    inbox_skip(&inbox);
+    feed_small(6);
+    cr_assert_eq(inbox_settle(&inbox), 0);
+    take_and_check(large, nbytes);
+    cr_assert_eq(inbox.waiting, 2);
+    cr_assert_eq(inbox.waiting_bytes, 4);
+    expect_front(5);
+    inbox_pop(&inbox);
+    expect_front(6);
+    inbox_pop(&inbox);
+    cr_assert_eq(inbox_settle(&inbox), 0);
+    cr_assert_null(inbox.data);
+    free(large);
+    free(urgent);
+}
+
 Test(inbox, takes_a_message_out_of_the_shared_buffer_by_copying)
 {
     feed_small(1);
