@@ -19,9 +19,8 @@
 #define VTAD_CONFIG "/etc/vtad.json"
 #endif
 
-#define FLAGS_MAX        256
-#define KEYS_MAX         64
-#define DESCRIPTORS_MORE 64 /* what the daemon itself needs besides one or two per session */
+#define FLAGS_MAX 256
+#define KEYS_MAX  64
 
 struct command_line {
     struct config_source source;
@@ -193,23 +192,6 @@ static void size_thread_pool(uint64_t threads)
     setenv("UV_THREADPOOL_SIZE", text, 1);
 }
 
-/* A session has a descriptor, and another one while it is not read from; a TVM session has its
- * worker's channel, its client's socket, and another one while it has something linked. */
-static void raise_descriptor_limit(const struct config *config)
-{
-    struct rlimit limit;
-    uint64_t sessions = config->max_sessions, workers = config->max_tvm_sessions + config->tvm_pool;
-    uint64_t need = 2 * sessions + DESCRIPTORS_MORE + (config->tvm == TVM_ON ? 3 * workers : 0);
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
-        return;
-    limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need)
-        log_warning("max_sessions %llu and max_tvm_sessions %llu may need %llu descriptors; this "
-                    "process may open %llu",
-                    (unsigned long long)sessions, (unsigned long long)config->max_tvm_sessions,
-                    (unsigned long long)need, (unsigned long long)limit.rlim_cur);
-}
-
 static int serve(struct config *config, const struct config_source *source, struct vta_error *error)
 {
     static struct server server;
@@ -222,7 +204,7 @@ static int serve(struct config *config, const struct config_source *source, stru
         return rc;
     signal(SIGPIPE, SIG_IGN);
     size_thread_pool(config->threads);
-    raise_descriptor_limit(config);
+    server_raise_descriptor_limit(config);
 
     rc = server_start(&server, config, source, error);
     if (rc != 0)

@@ -91,7 +91,7 @@ static void write_out(struct native *native, const void *head, size_t head_bytes
         connection_close(connection, "%s", uv_strerror(rc));
     else if (rc > 0)
         native->bulk_bytes = bulk_bytes;
-    if (connection->server->calls_at_work == 0)
+    if (rc >= 0 && connection->server->calls_at_work == 0)
         busy_poll_for(&connection->server->busy_poll, connection->server->config.busy_poll_us,
                       transport_descriptor(connection->transport));
     /* A bulk costs no memory, and only one is on its way; the others' copies are what counts. */

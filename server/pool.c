@@ -106,7 +106,8 @@ static void start_failed(struct pool *pool, const struct vta_error *error)
 {
     log_error("a TVM worker could not be started: %s", error->message);
     pause_starts(pool);
-    fail_all(pool, error);
+    if (count(pool).starting == 0) /* else those who wait may still get one */
+        fail_all(pool, error);
 }
 
 static void refuse(struct pool *pool, const struct vta_error *error)

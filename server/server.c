@@ -4,14 +4,16 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "connection.h"
 #include "log.h"
 #include "native.h"
 #include "notify.h"
 
-#define ZONE_BYTES      8192
-#define LAST_ANSWERS_MS 2500 /* after the grace time, for cancelled runs' answers to go out */
+#define DESCRIPTORS_MORE 64 /* what the daemon itself needs besides one or two per session */
+#define ZONE_BYTES       8192
+#define LAST_ANSWERS_MS  2500 /* after the grace time, for cancelled runs' answers to go out */
 
 static const int signal_numbers[] = { SIGTERM, SIGINT, SIGHUP };
 
@@ -42,17 +44,14 @@ void server_remove(struct server *server, struct connection *connection)
 /* ---- Stopping ------------------------------------------------------------------------------ */
 
 /* Nothing is left: closes what keeps the loop alive. Another signal to stop would only keep the
- * process from tidying up. */
+ * process from tidying up, in whichever thread it came. */
 static void close_handles(struct server *server)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof signal_numbers / sizeof signal_numbers[0]; i++)
-        sigaddset(&set, signal_numbers[i]);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
     for (size_t i = 0; i < sizeof server->signals / sizeof server->signals[0]; i++)
         if (!uv_is_closing((uv_handle_t *)&server->signals[i]))
             uv_close((uv_handle_t *)&server->signals[i], NULL);
+    for (size_t i = 0; i < sizeof signal_numbers / sizeof signal_numbers[0]; i++)
+        signal(signal_numbers[i], SIG_IGN);
     if (!uv_is_closing((uv_handle_t *)&server->watchdog))
         uv_close((uv_handle_t *)&server->watchdog, NULL);
     if (!uv_is_closing((uv_handle_t *)&server->grace))
@@ -114,6 +113,25 @@ static void stop(struct server *server)
     server_something_gone(server);
 }
 
+/* ---- Descriptors --------------------------------------------------------------------------- */
+
+/* A session has a descriptor, and another one while it is not read from; a TVM session has its
+ * worker's channel, its client's socket, and another one while it has something linked. */
+void server_raise_descriptor_limit(const struct config *config)
+{
+    struct rlimit limit;
+    uint64_t sessions = config->max_sessions, workers = config->max_tvm_sessions + config->tvm_pool;
+    uint64_t need = 2 * sessions + DESCRIPTORS_MORE + (config->tvm == TVM_ON ? 3 * workers : 0);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
+        return;
+    limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need)
+        log_warning("max_sessions %llu and max_tvm_sessions %llu may need %llu descriptors; this "
+                    "process may open %llu",
+                    (unsigned long long)sessions, (unsigned long long)config->max_tvm_sessions,
+                    (unsigned long long)need, (unsigned long long)limit.rlim_cur);
+}
+
 /* ---- Reloading ----------------------------------------------------------------------------- */
 
 static void log_change(const struct config_key *key)
@@ -140,6 +158,7 @@ static void reload(struct server *server)
         log_error("reload: %s; the configuration stays as it was", error.message);
     } else {
         config_reload(&server->config, &fresh, log_change);
+        server_raise_descriptor_limit(&server->config);
         log_set_level((enum log_level)server->config.log_level);
         for (struct connection *each = server->connections; each != NULL; each = each->next)
             connection_reloaded(each);

@@ -61,6 +61,9 @@ int server_start(struct server *server, struct config *config, const struct conf
 /* After the loop has ended. */
 void server_clear(struct server *server);
 
+/* For as many sessions as the configuration allows; a warning where the hard limit is lower. */
+void server_raise_descriptor_limit(const struct config *config);
+
 /* For connection.c. */
 void server_add(struct server *server, struct connection *connection);
 void server_remove(struct server *server, struct connection *connection);

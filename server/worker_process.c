@@ -117,22 +117,6 @@ static void break_rules(void *owner)
     worker_process_kill(owner, "the worker does not keep to the channel's rules");
 }
 
-bool worker_process_has_session(const struct worker_process *worker)
-{
-    switch (worker->state) {
-    case WORKER_SERVING:
-    case WORKER_KILLED:
-        return true;
-    case WORKER_STARTING:
-    case WORKER_IDLE:
-    case WORKER_ABORTED:
-    case WORKER_RETIRED:
-    case WORKER_REAPED:
-        break;
-    }
-    return false;
-}
-
 /* "", or how the process ended where it was not by its own will. */
 static void describe_status(char *text, size_t size, int status)
 {

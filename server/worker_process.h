@@ -80,9 +80,6 @@ struct worker_session {
 int worker_process_serve(struct worker_process *worker, const struct worker_session *session,
                          struct vta_error *error);
 
-/* Whether a session of a client's is with it. */
-bool worker_process_has_session(const struct worker_process *worker);
-
 /* Ends it now; the first reason given is the one that is logged. */
 void worker_process_kill(struct worker_process *worker, const char *format, ...) VTA_PRINTF(2, 3);
 

@@ -16,13 +16,13 @@ static uint64_t now(void)
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-/* Whether a peer on this machine sent its last bytes from the processor that this thread has. */
-static bool shares_processor(int socket)
+/* The processor that the client's last bytes came from, its own where it is on this machine; -1:
+ * the kernel does not say, as of Unix sockets. */
+static int client_processor(int socket)
 {
-    int cpu;
+    int cpu = -1;
     socklen_t size = sizeof cpu;
-    return getsockopt(socket, SOL_SOCKET, SO_INCOMING_CPU, &cpu, &size) == 0 &&
-           cpu == sched_getcpu();
+    return getsockopt(socket, SOL_SOCKET, SO_INCOMING_CPU, &cpu, &size) == 0 ? cpu : -1;
 }
 
 bool awake_begin(struct awake *awake, uint64_t us, int socket)
@@ -31,8 +31,9 @@ bool awake_begin(struct awake *awake, uint64_t us, int socket)
     awake->until = awake->seen + us * 1000;
     if (us == 0 || awake->seen < awake->not_until)
         return false;
-    if (!shares_processor(socket))
-        return true;
+    int cpu = client_processor(socket);
+    if (cpu != sched_getcpu())
+        return cpu >= 0;
     awake->not_until = awake->seen + SHARED_PAUSE_NS;
     return false;
 }

@@ -29,7 +29,7 @@
 
 enum channel_type {
     CHANNEL_START = 1, /* struct channel_start; the page's memfd */
-    CHANNEL_SESSION,   /* early bytes; the client's socket; number: the session */
+    CHANNEL_SESSION,   /* early bytes; the client's socket; id: the session */
     CHANNEL_LINKED,    /* a socket to the linker process; or, without one, the reason; id: LINK's */
     CHANNEL_READY,     /* struct channel_ready; locked in and waiting */
     CHANNEL_LOG,       /* a line; number: enum log_level */

@@ -73,15 +73,16 @@ static int host_link(void *context, const char *const *objects, uint32_t count, 
 
 /* ---- The client's socket, which knows when the worker waits --------------------------------- */
 
-/* What comes within a moment; -1: nothing. */
+/* Like the wire's read, but -1 with EAGAIN where nothing comes within a moment. */
 static ssize_t read_awake(void *bytes, size_t nbytes)
 {
     ssize_t n = -1;
+    errno = EAGAIN;
     if (!awake_begin(&process.awake, process.start.busy_poll_us, process.client))
         return n;
     do
         n = recv(process.client, bytes, nbytes, MSG_DONTWAIT);
-    while (n < 0 && awake_still(&process.awake));
+    while (n < 0 && errno == EAGAIN && awake_still(&process.awake));
     return n;
 }
 
@@ -92,16 +93,19 @@ static ssize_t client_read(void *context, void *bytes, size_t nbytes)
     if (atomic_load(&process.page->stop) != 0)
         end(0, "the server stops");
     ssize_t n = read_awake(bytes, nbytes);
-    if (n < 0)
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
         n = socket_wire->read(socket_wire->context, bytes, nbytes);
     channel_busy(process.page, true);
     return n;
 }
 
+/* What has arrived with the request that is answered begins only now. */
 static int client_write(void *context, struct iovec *pieces, int count)
 {
     struct wire *socket_wire = context;
-    return socket_wire->write(socket_wire->context, pieces, count);
+    int rc = socket_wire->write(socket_wire->context, pieces, count);
+    channel_busy(process.page, true);
+    return rc;
 }
 
 /* ---- Loading -------------------------------------------------------------------------------- */
@@ -282,6 +286,7 @@ static _Noreturn void serve_one(void)
     const struct wire wire = { .read = client_read,
                                .write = client_write,
                                .context = &socket_wire };
+    channel_busy(process.page, nbytes > 0); /* requests may have come with the handshake */
     int rc = session_run(&process.worker, &wire, payload, nbytes, &error);
     end(rc, rc == 0 ? "the client closed" : error.message);
 }

@@ -110,6 +110,16 @@ Test(busy_poll, leaves_the_processor_to_a_client_that_runs_on_it)
     cr_assert(sleeps());
 }
 
+Test(busy_poll, sleeps_where_the_kernel_does_not_say_where_the_client_runs)
+{
+    int pair[2];
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    busy_poll_for(&busy, 1000, pair[0]);
+    cr_assert(sleeps());
+    close(pair[0]);
+    close(pair[1]);
+}
+
 Test(busy_poll, pauses_where_another_program_had_the_processor)
 {
     busy_poll_for(&busy, 1000, client);
