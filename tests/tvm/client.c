@@ -41,6 +41,8 @@ enum {
 
 /* ---- Bytes --------------------------------------------------------------------------------- */
 
+FILE *client_record;
+
 void client_connect(struct client *client, int port)
 {
     struct sockaddr_in address = { .sin_family = AF_INET,
@@ -66,6 +68,8 @@ void client_close(struct client *client)
 
 void client_send(struct client *client, const void *bytes, size_t nbytes)
 {
+    if (client_record != NULL)
+        fwrite(bytes, 1, nbytes, client_record);
     for (size_t done = 0; done < nbytes;) {
         ssize_t n = send(client->fd, (const char *)bytes + done, nbytes - done, MSG_NOSIGNAL);
         if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define MAGIC        0x000ff271
 #define KEY_IN_USE   0x000ff272
@@ -16,6 +17,9 @@ struct client {
     int fd;
     bool ended; /* the server has closed the connection */
 };
+
+/* Where everything is written, too, that any client sends; or NULL. */
+extern FILE *client_record;
 
 /* ---- Bytes --------------------------------------------------------------------------------- */
 

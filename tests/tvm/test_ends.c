@@ -71,6 +71,21 @@ Test(tvm_ends, a_call_past_its_deadline_is_killed)
     board_check(&daemon_);
 }
 
+Test(tvm_ends, a_call_that_comes_with_the_handshake_has_a_deadline_too)
+{
+    char *bytes;
+    size_t nbytes;
+    board_start(&daemon_, FLAGS("--tvm-call-deadline-ms", "300"));
+    client_record = open_memstream(&bytes, &nbytes);
+    call_to_the_end("sleep_for_ever", "the limit is 300 (tvm_call_deadline_ms)");
+    fclose(client_record);
+    client_record = NULL;
+    client_connect(&client, daemon_.port); /* handles are the same in each session */
+    client_send(&client, bytes, nbytes);
+    daemon_wait_log(&daemon_, "the limit is 300 (tvm_call_deadline_ms)");
+    free(bytes);
+}
+
 /* Opens a session whose machine code says to the daemon that the session has ended well. */
 static void forge_last_words(void)
 {
