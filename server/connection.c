@@ -411,12 +411,13 @@ void connection_drain(struct connection *connection)
 
 int connection_accept(struct server *server, uv_stream_t *listener)
 {
+    if (server->connection_count >= server->connections_fit)
+        return UV_EMFILE;
     int rc = UV_ENOMEM;
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection != NULL)
         connection->transport = stream_accept(listener, &events, connection, &rc);
     if (connection == NULL || connection->transport == NULL) {
-        log_warning("a connection could not be accepted: %s", uv_strerror(rc));
         free(connection);
         return rc;
     }

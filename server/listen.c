@@ -3,6 +3,7 @@
 #include "listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +62,7 @@ static void close_into_spare(struct listener *listener)
     uv_close(&listener->spare.handle, on_spare_closed);
 }
 
-/* There is no memory for a connection. */
+/* There is no memory for a connection, or no descriptor that it may have. */
 static void turn_away(struct listener *listener)
 {
     switch (listener->state) {
@@ -78,18 +79,66 @@ static void turn_away(struct listener *listener)
     }
 }
 
+/* A warning, once a second at most. */
+static void complain(struct listener *listener, int rc)
+{
+    uint64_t now = uv_now(listener->uv.handle.loop);
+    if (now < listener->silent_until)
+        return;
+    listener->silent_until = now + 1000;
+    log_warning("accepting failed: %s", uv_strerror(rc));
+}
+
+/* The reserve is what keeps libuv from trying to accept for ever where there is no descriptor left:
+ * it is given up then, and no connection is kept before it is there again. */
+static bool has_reserve(struct listener *listener)
+{
+    if (listener->reserve < 0)
+        listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return listener->reserve >= 0;
+}
+
+static void give_up_reserve(struct listener *listener)
+{
+    if (listener->reserve >= 0)
+        close(listener->reserve);
+    listener->reserve = -1;
+}
+
+/* Closing what has descriptors is all that is left where another thread was quicker to take that of
+ * the reserve: the newest connection goes. */
+static void make_room(struct listener *listener)
+{
+    struct connection *newest = listener->server->connections;
+    while (newest != NULL && newest->state == CONNECTION_CLOSING)
+        newest = newest->next;
+    if (listener->reserve >= 0)
+        give_up_reserve(listener);
+    else if (newest != NULL)
+        connection_close(newest, "there are no descriptors left");
+}
+
 static void accept_one(struct listener *listener)
 {
-    if (connection_accept(listener->server, &listener->uv.stream) == UV_ENOMEM)
+    int rc = has_reserve(listener) ? connection_accept(listener->server, &listener->uv.stream)
+                                   : UV_EMFILE;
+    if (rc == 0)
+        return;
+    complain(listener, rc);
+    if (rc == UV_ENOMEM || rc == UV_EMFILE)
         turn_away(listener);
 }
 
 static void on_connection(uv_stream_t *stream, int status)
 {
-    if (status != 0)
-        log_warning("accepting failed: %s", uv_strerror(status));
-    else
-        accept_one(stream->data);
+    struct listener *listener = stream->data;
+    if (status == 0) {
+        accept_one(listener);
+        return;
+    }
+    complain(listener, status);
+    if (status == UV_EMFILE || status == UV_ENFILE)
+        make_room(listener);
 }
 
 /* ---- Listening ----------------------------------------------------------------------------- */
@@ -121,6 +170,7 @@ static struct listener *add(struct server *server, int family, struct vta_error 
     }
     listener->uv.handle.data = listener;
     listener->references = 1;
+    listener->reserve = -1;
     listener->server = server;
     listener->next = server->listeners;
     server->listeners = listener;
@@ -272,6 +322,7 @@ void listen_close(struct server *server)
         struct listener *listener = server->listeners;
         server->listeners = listener->next;
         listener->state = LISTENER_CLOSED;
+        give_up_reserve(listener);
         uv_close(&listener->uv.handle, on_closed);
     }
 }

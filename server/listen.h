@@ -1,13 +1,13 @@
 /* listen.h: listening sockets, made from addresses or passed by systemd.
  *
- *     LISTENING ──no memory for a connection──▶ TURNING_AWAY ──none for another──▶ FULL
+ *     LISTENING ──no room for a connection────▶ TURNING_AWAY ──none for another──▶ FULL
  *      ▲  ▲                                          │                              │
  *      │  └────────that connection is closed─────────┘                              │
  *      └───────────that connection is closed, and the next one is tried again───────┘
  *
  * Any state goes to CLOSED with listen_close. A connection that is not accepted would stay with
- * libuv, which looks for no other until it is: so one that there is no memory for is accepted into
- * a handle that is kept for that, and closed.
+ * libuv, which looks for no other until it is: so one that there is no memory or descriptor for
+ * is accepted into a handle that is kept for that, and closed.
  */
 #ifndef VTA_SERVER_LISTEN_H
 #define VTA_SERVER_LISTEN_H
@@ -39,6 +39,8 @@ struct listener {
     enum listener_state state;
     unsigned references; /* handles that are not closed yet */
     union listener_handle uv, spare;
+    int reserve;           /* a descriptor, or -1 */
+    uint64_t silent_until; /* loop time, of complaints */
 };
 
 /* Opens every address (or, where systemd passed sockets, those instead) and logs one line per

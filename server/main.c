@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -204,7 +203,6 @@ static int serve(struct config *config, const struct config_source *source, stru
         return rc;
     signal(SIGPIPE, SIG_IGN);
     size_thread_pool(config->threads);
-    server_raise_descriptor_limit(config);
 
     rc = server_start(&server, config, source, error);
     if (rc != 0)

@@ -12,6 +12,7 @@
 #include "notify.h"
 
 #define DESCRIPTORS_MORE 64 /* what the daemon itself needs besides one or two per session */
+#define CONNECTIONS_MIN  4  /* whatever the limit of descriptors */
 #define ZONE_BYTES       8192
 #define LAST_ANSWERS_MS  2500 /* after the grace time, for cancelled runs' answers to go out */
 
@@ -115,21 +116,29 @@ static void stop(struct server *server)
 
 /* ---- Descriptors --------------------------------------------------------------------------- */
 
-/* A session has a descriptor, and another one while it is not read from; a TVM session has its
- * worker's channel, its client's socket, and another one while it has something linked. */
-void server_raise_descriptor_limit(const struct config *config)
+/* A connection has a descriptor, and another one while it is not read from; one that has had its
+ * last word only the first. A TVM session has its worker's channel, its client's socket, and
+ * another one while it has something linked. */
+static void raise_descriptor_limit(struct server *server)
 {
+    const struct config *config = &server->config;
     struct rlimit limit;
-    uint64_t sessions = config->max_sessions, workers = config->max_tvm_sessions + config->tvm_pool;
-    uint64_t need = 2 * sessions + DESCRIPTORS_MORE + (config->tvm == TVM_ON ? 3 * workers : 0);
+    uint64_t workers = config->tvm == TVM_ON ? config->max_tvm_sessions + config->tvm_pool : 0;
+    uint64_t others = DESCRIPTORS_MORE + 3 * workers, need = others + 3 * config->max_sessions;
+    server->connections_fit = UINT64_MAX;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
         return;
     limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need)
-        log_warning("max_sessions %llu and max_tvm_sessions %llu may need %llu descriptors; this "
-                    "process may open %llu",
-                    (unsigned long long)sessions, (unsigned long long)config->max_tvm_sessions,
-                    (unsigned long long)need, (unsigned long long)limit.rlim_cur);
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= need)
+        return;
+    server->connections_fit = CONNECTIONS_MIN;
+    if (limit.rlim_cur > others + 2 * CONNECTIONS_MIN)
+        server->connections_fit = (limit.rlim_cur - others) / 2;
+    log_warning("max_sessions %llu and max_tvm_sessions %llu may need %llu descriptors; this "
+                "process may open %llu, so that more than %llu connections are closed at once",
+                (unsigned long long)config->max_sessions,
+                (unsigned long long)config->max_tvm_sessions, (unsigned long long)need,
+                (unsigned long long)limit.rlim_cur, (unsigned long long)server->connections_fit);
 }
 
 /* ---- Reloading ----------------------------------------------------------------------------- */
@@ -158,7 +167,7 @@ static void reload(struct server *server)
         log_error("reload: %s; the configuration stays as it was", error.message);
     } else {
         config_reload(&server->config, &fresh, log_change);
-        server_raise_descriptor_limit(&server->config);
+        raise_descriptor_limit(server);
         log_set_level((enum log_level)server->config.log_level);
         for (struct connection *each = server->connections; each != NULL; each = each->next)
             connection_reloaded(each);
@@ -241,6 +250,7 @@ int server_start(struct server *server, struct config *config, const struct conf
 
     if (!msgpack_zone_init(&server->zone, ZONE_BYTES) || inbox_pool_init(&server->buffers) != 0)
         rc = vta_error_set(error, VTA_ENOMEM, "no memory to start");
+    raise_descriptor_limit(server);
     int started = start_handles(server, rc == 0 ? error : NULL);
     if (rc == 0)
         rc = started;

@@ -44,7 +44,8 @@ struct server {
     uint64_t calls_at_work;         /* on the thread pool, or waiting for it */
     struct connection *connections; /* newest first */
     uint64_t connection_count, last_id;
-    uint64_t session_count; /* of the connections, those that have not had their last word */
+    uint64_t connections_fit; /* so many of them, by the limit of descriptors */
+    uint64_t session_count;   /* of the connections, those that have not had their last word */
 
     /* Shared by all connections between two returns to the loop. */
     struct inbox_pool buffers;
@@ -60,9 +61,6 @@ int server_start(struct server *server, struct config *config, const struct conf
                  struct vta_error *error);
 /* After the loop has ended. */
 void server_clear(struct server *server);
-
-/* For as many sessions as the configuration allows; a warning where the hard limit is lower. */
-void server_raise_descriptor_limit(const struct config *config);
 
 /* For connection.c. */
 void server_add(struct server *server, struct connection *connection);
