@@ -179,6 +179,7 @@ static struct listener *add(struct server *server, int family, struct vta_error 
 
 static int start(struct listener *listener, const char *name, struct vta_error *error)
 {
+    has_reserve(listener); /* else before the first connection is kept */
     int rc = uv_listen(&listener->uv.stream, BACKLOG, on_connection);
     if (rc != 0)
         return vta_error_set(error, VTA_EIO, "listen: %s: %s", name, uv_strerror(rc));
