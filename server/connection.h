@@ -49,8 +49,8 @@ struct connection {
     char reason[256]; /* why it ends */
 };
 
-/* Accepts from a listener; what goes wrong is logged. Returns 0 or a libuv code; after UV_ENOMEM
- * the connection still waits at the listener. */
+/* Accepts from a listener. Returns 0 or a libuv code, which is the caller's to log; after UV_ENOMEM
+ * (no memory) and UV_EMFILE (more than connections_fit) the connection still waits there. */
 int connection_accept(struct server *server, uv_stream_t *listener);
 
 /* Sends an error response with msgid 0 and ends the connection. */
