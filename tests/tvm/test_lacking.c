@@ -3,6 +3,7 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,11 +13,23 @@
 static struct daemon daemon_;
 static struct client client;
 
+/* The folder of the build may be closed to whoever the daemon becomes. */
+static void copy_programs(void)
+{
+    char command[8192], copy[256];
+    snprintf(command, sizeof command, "cp '%s' '%s' '%s'", VTAD_PATH, VTAD_WORKER_PATH,
+             daemon_.dir);
+    cr_assert_eq(system(command), 0, "%s", command);
+    snprintf(copy, sizeof copy, "%s/vtad", daemon_.dir);
+    setenv("VTAD_COPY", copy, 1);
+}
+
 static void setup(void)
 {
     setenv("VTAD", WITHOUT_LANDLOCK, 1);
     daemon_init(&daemon_);
     chmod(daemon_.dir, 0777); /* whoever the daemon becomes makes its scratch folder there */
+    copy_programs();
 }
 
 static void teardown(void)
@@ -30,8 +43,10 @@ TestSuite(lacking, .init = setup, .fini = teardown);
 
 static void start(const char *box)
 {
-    daemon_start(&daemon_,
-                 (const char *const[]){ "--tvm-scratch", daemon_.dir, "--tvm-box", box, NULL });
+    char worker[256];
+    snprintf(worker, sizeof worker, "%s/vtad-worker", daemon_.dir);
+    daemon_start(&daemon_, (const char *const[]){ "--tvm-scratch", daemon_.dir, "--tvm-worker",
+                                                  worker, "--tvm-box", box, NULL });
 }
 
 Test(lacking, refuses_sessions_where_the_whole_box_is_required)

@@ -1,9 +1,11 @@
 /* without_landlock.c: vtad as on a kernel without Landlock, and as an ordinary user: takes vtad's
- * arguments, makes Landlock's system calls fail as unknown ones do, and becomes vtad.
+ * arguments, makes Landlock's system calls fail as unknown ones do, and becomes the vtad that
+ * VTAD_COPY names.
  */
 #include <errno.h>
 #include <seccomp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -25,7 +27,10 @@ int main(int argc, char **argv)
         (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0))
         return 126;
     prctl(PR_SET_PDEATHSIG, 9); /* which the change of user has reset */
-    execv(VTAD_PATH, argv);
-    perror(VTAD_PATH);
+    const char *path = getenv("VTAD_COPY");
+    if (path == NULL)
+        return 126;
+    execv(path, argv);
+    perror(path);
     return 127;
 }
