@@ -132,7 +132,7 @@ static const struct config_key keys[] = {
       .help = "bytes of all files that a TVM client uploads" },
     { KEY(max_tvm_files), .type = CONFIG_COUNT, .min = 1, .max = 65536, .fallback = "256",
       .reload = RELOAD_SESSIONS, .help = "files that a TVM client uploads" },
-    { KEY(max_tvm_cpu_bytes), .type = CONFIG_BYTES, .min = 4096, .max = 1024 * GIB,
+    { KEY(max_tvm_cpu_bytes), .type = CONFIG_BYTES, .min = 4096, .max = 4 * GIB - 4096,
       .fallback = "1GiB", .reload = RELOAD_SESSIONS,
       .help = "bytes of a TVM session's tensors and workspaces on the cpu" },
     { KEY(max_tvm_handles), .type = CONFIG_COUNT, .min = 1, .max = 1 << 20, .fallback = "65536",

@@ -241,36 +241,25 @@ static int array_nbytes(const int64_t *shape, int ndim, int bits, int lanes, uin
 /* Memory for the numbers. */
 static int take_data(struct array *array, struct vta_error *error)
 {
-    const uint64_t whole = array->nbytes > UINT64_MAX - WORKSPACE_ALIGNMENT
-                               ? array->nbytes
-                               : (array->nbytes / WORKSPACE_ALIGNMENT + 1) * WORKSPACE_ALIGNMENT;
     if (array->tensor.device.type == TVM_EXT_DEV) {
         struct vta_runtime *runtime = worker_runtime(array->worker, error);
         if (runtime != NULL)
-            array->tensor.data = vta_runtime_alloc(runtime, whole, error);
+            array->tensor.data =
+                vta_runtime_alloc(runtime, array->nbytes == 0 ? 1 : array->nbytes, error);
         return array->tensor.data != NULL ? 0 : error->code;
     }
     if (array->tensor.device.type != TVM_CPU)
         return vta_error_set(error, VTA_EINVAL, "TVMArrayAlloc: device type %d",
                              array->tensor.device.type);
-    int rc = worker_take_memory(array->worker, whole, error);
-    if (rc != 0)
-        return rc;
-    array->tensor.data = aligned_alloc(WORKSPACE_ALIGNMENT, whole);
-    if (array->tensor.data != NULL) {
-        array->nbytes = whole;
-        return 0;
-    }
-    worker_give_memory(array->worker, whole);
-    return vta_error_set(error, VTA_ENOMEM, "no memory for a tensor of %" PRIu64 " bytes", whole);
+    array->tensor.data = worker_alloc(array->worker, array->nbytes, error);
+    return array->tensor.data != NULL ? 0 : error->code;
 }
 
 static void free_array(struct array *array)
 {
     struct vta_runtime *runtime = array->worker->runtime;
     if (array->tensor.device.type == TVM_CPU) {
-        worker_give_memory(array->worker, array->nbytes);
-        free(array->tensor.data);
+        worker_release(array->worker, array->tensor.data, NULL);
     } else if (runtime != NULL) {
         vta_runtime_release(runtime, array->tensor.data, NULL);
     }

@@ -44,8 +44,8 @@ struct engine_options {
     unsigned machine; /* EM_ARM or EM_AARCH64 */
     /* Every word in [trap_begin, trap_begin + 4 · trap_count) is an instruction that returns to its
      * caller; before it runs, trap() is called with its number, on the thread that runs. Inside,
-     * registers may be read and written, and run() called again. trap() returns 0, or nonzero to end
-     * the run with ENGINE_STOPPED. */
+     * registers may be read and written, and run() called again. trap() returns 0, or nonzero to
+     * end the run with ENGINE_STOPPED. */
     uint64_t trap_begin;
     uint32_t trap_count;
     int (*trap)(void *context, uint32_t number);
@@ -65,7 +65,8 @@ struct engine_ops {
                void *bytes, struct vta_error *error);
     void (*unmap)(struct engine *engine, uint64_t address, uint64_t nbytes);
 
-    /* `count` integer registers from `first`; or 64-bit floating-point registers d0…, as their bits. */
+    /* `count` integer registers from `first`; or 64-bit floating-point registers d0…, as their
+     * bits. */
     void (*read)(struct engine *engine, enum engine_register first, uint32_t count,
                  uint64_t *values);
     void (*write)(struct engine *engine, enum engine_register first, uint32_t count,
@@ -74,8 +75,8 @@ struct engine_ops {
     void (*write_float)(struct engine *engine, uint32_t first, uint32_t count,
                         const uint64_t *values);
 
-    /* Runs from `begin` (odd: Thumb) until control reaches `until`. Nested from trap(): every register
-     * but the results is then the caller's affair. */
+    /* Runs from `begin` (odd: Thumb) until control reaches `until`. Nested from trap(): every
+     * register but the results is then the caller's affair. */
     void (*run)(struct engine *engine, uint64_t begin, uint64_t until,
                 struct engine_outcome *outcome);
     /* Ends every run() that is under way, soon. Any thread. */

@@ -181,17 +181,19 @@ static int evaluator_call(struct function *function, union tvm_value *args, cons
     size_t nbytes = (size_t)evaluator->repeat * sizeof(double);
     uint64_t flush = (uint64_t)evaluator->cache_flush_bytes;
     double *seconds = NULL;
-    int rc = worker_take_memory(worker, flush, error);
-    if (rc != 0)
-        return rc;
+    int rc = 0;
+    if (flush > 0) {
+        evaluation.flush = worker_alloc(worker, flush, error);
+        if (evaluation.flush == NULL)
+            return error->code;
+    }
     seconds = malloc(nbytes);
-    evaluation.flush = flush > 0 ? malloc((size_t)flush) : NULL;
-    if (seconds == NULL || (flush > 0 && evaluation.flush == NULL))
+    if (seconds == NULL)
         rc = vta_error_set(error, VTA_ENOMEM, "%s: no memory to time it", evaluator->timed->name);
     else
         rc = evaluate(&evaluation, seconds, error);
-    free(evaluation.flush);
-    worker_give_memory(worker, flush);
+    if (evaluation.flush != NULL)
+        worker_release(worker, evaluation.flush, NULL);
     if (rc != 0) {
         free(seconds);
         return rc;

@@ -3,12 +3,9 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #define PAGE_BYTES 4096u
-/* From this size on, cpu memory is mapped: it is zero without being touched. */
-#define MAP_BYTES  (UINT64_C(1) << 20)
 #define HUGE_BYTES (UINT64_C(4) << 20)
 
 struct allocation {
@@ -59,39 +56,13 @@ static void prefer_huge_pages(void *bytes, uint64_t nbytes)
         (void)madvise(bytes, nbytes, MADV_HUGEPAGE);
 }
 
-static int alloc_cpu(struct worker *worker, struct allocation *allocation, uint64_t alignment,
-                     struct vta_error *error)
+static int alloc_cpu(struct worker *worker, struct allocation *allocation, struct vta_error *error)
 {
-    uint64_t nbytes = allocation->nbytes;
-    void *bytes = NULL;
-    int rc = worker_take_memory(worker, nbytes, error);
-    if (rc != 0)
-        return rc;
-    if (nbytes >= MAP_BYTES) {
-        bytes = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (bytes == MAP_FAILED)
-            bytes = NULL;
-    } else if (posix_memalign(&bytes, alignment < 64 ? 64 : alignment, nbytes) == 0) {
-        memset(bytes, 0, nbytes);
-    } else {
-        bytes = NULL;
-    }
-    if (bytes == NULL) {
-        worker_give_memory(worker, nbytes);
-        return vta_error_set(error, VTA_ENOMEM, "cpu: no memory for %" PRIu64 " bytes", nbytes);
-    }
-    prefer_huge_pages(bytes, nbytes);
-    allocation->bytes = bytes;
+    allocation->bytes = worker_alloc(worker, allocation->nbytes, error);
+    if (allocation->bytes == NULL)
+        return error->code;
+    prefer_huge_pages(allocation->bytes, allocation->nbytes);
     return 0;
-}
-
-static void free_cpu(struct worker *worker, struct allocation *allocation)
-{
-    if (allocation->nbytes >= MAP_BYTES)
-        munmap(allocation->bytes, allocation->nbytes);
-    else
-        free(allocation->bytes);
-    worker_give_memory(worker, allocation->nbytes);
 }
 
 static int alloc_ext_dev(struct worker *worker, struct allocation *allocation,
@@ -111,7 +82,7 @@ static void free_memory(struct worker *worker, struct allocation *allocation)
 {
     if (allocation->bytes != NULL && !allocation->of_array) {
         if (allocation->device.type == TVM_CPU)
-            free_cpu(worker, allocation);
+            worker_release(worker, allocation->bytes, NULL);
         else
             vta_runtime_release(worker->runtime, allocation->bytes, NULL);
     }
@@ -133,7 +104,7 @@ int objects_alloc(struct objects *objects, struct tvm_device device, uint64_t nb
         return vta_error_set(error, VTA_ENOMEM, "no memory for an allocation");
     *allocation = (struct allocation){ .device = device, .nbytes = nbytes };
     if (nbytes > 0)
-        rc = device.type == TVM_CPU ? alloc_cpu(objects->worker, allocation, alignment, error)
+        rc = device.type == TVM_CPU ? alloc_cpu(objects->worker, allocation, error)
                                     : alloc_ext_dev(objects->worker, allocation, error);
     if (rc == 0)
         rc = vta_handles_add(&objects->data, allocation, handle, error);

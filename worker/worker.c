@@ -40,11 +40,26 @@ static void log_hazard(void *context, const char *line)
     worker_log(context, LOG_LEVEL_WARNING, "%s", line);
 }
 
+static int open_cpu_memory(struct worker *worker, struct vta_error *error)
+{
+    const uint64_t most = worker->options.max_cpu_bytes;
+    if (most == 0 || most > WORKER_CPU_BYTES_MAX)
+        return vta_error_limit(error, VTA_EINVAL, (int64_t)WORKER_CPU_BYTES_MAX, (int64_t)most,
+                               "cpu: a limit of %" PRIu64
+                               " bytes of memory is not from 1 to %" PRIu64,
+                               most, WORKER_CPU_BYTES_MAX);
+    /* Its first page is nobody's (dram.h). */
+    const uint64_t pages = (most + VTA_DRAM_PAGE - 1) / VTA_DRAM_PAGE + 1;
+    return vta_dram_open(&worker->cpu_memory, pages * VTA_DRAM_PAGE, most, error);
+}
+
 int worker_open(struct worker *worker, const struct worker_options *options,
                 const struct worker_host *host, const struct module_loader *loader,
                 const char *scratch, struct vta_error *error)
 {
-    *worker = (struct worker){ .options = *options, .host = *host, .loader = loader };
+    *worker = (struct worker){
+        .options = *options, .host = *host, .loader = loader, .cpu_lock = PTHREAD_MUTEX_INITIALIZER
+    };
     worker->scratch_fd = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (worker->scratch_fd < 0)
         return vta_error_set(error, VTA_EIO, "%s: %s", scratch, strerror(errno));
@@ -54,6 +69,9 @@ int worker_open(struct worker *worker, const struct worker_options *options,
         vta_error_set(error, rc, "no memory for a worker");
         goto fail;
     }
+    rc = open_cpu_memory(worker, error);
+    if (rc != 0)
+        goto fail;
     struct vta_board_options board = options->board;
     board.hazards.report = log_hazard;
     board.hazards.context = worker;
@@ -78,6 +96,7 @@ void worker_close(struct worker *worker)
     abi_clear(worker);
     vta_runtime_free(worker->runtime);
     vta_board_close(worker->board);
+    vta_dram_close(worker->cpu_memory);
     free(worker->scratch);
     close(worker->scratch_fd);
     if (current == worker)
@@ -104,23 +123,51 @@ struct vta_runtime *worker_runtime(struct worker *worker, struct vta_error *erro
     return worker->runtime;
 }
 
-int worker_take_memory(struct worker *worker, uint64_t nbytes, struct vta_error *error)
+/* ---- Memory of the cpu device --------------------------------------------------------------- */
+
+void *worker_alloc(struct worker *worker, uint64_t nbytes, struct vta_error *error)
 {
-    uint64_t most = worker->options.max_cpu_bytes, used = atomic_load(&worker->cpu_bytes);
-    do {
-        if (nbytes > most || used > most - nbytes)
-            return vta_error_limit(error, VTA_ELIMIT, (int64_t)most,
-                                   nbytes > INT64_MAX ? INT64_MAX : (int64_t)nbytes,
-                                   "cpu: %" PRIu64 " bytes more than the %" PRIu64
-                                   " in use pass the limit of %" PRIu64,
-                                   nbytes, used, most);
-    } while (!atomic_compare_exchange_weak(&worker->cpu_bytes, &used, used + nbytes));
-    return 0;
+    struct vta_dram_stats stats;
+    vta_handle handle;
+    uint32_t address = 0;
+    pthread_mutex_lock(&worker->cpu_lock);
+    int rc = vta_dram_alloc(worker->cpu_memory, nbytes == 0 ? 1 : nbytes, &handle, error);
+    if (rc == 0)
+        vta_dram_lookup(worker->cpu_memory, handle, NULL, &address, NULL);
+    vta_dram_stats(worker->cpu_memory, &stats);
+    pthread_mutex_unlock(&worker->cpu_lock);
+    if (rc == 0)
+        return vta_dram_base(worker->cpu_memory) + address;
+    if (rc == VTA_ELIMIT)
+        vta_error_limit(
+            error, rc, (int64_t)stats.quota, nbytes > INT64_MAX ? INT64_MAX : (int64_t)nbytes,
+            "cpu: %" PRIu64 " bytes more than the %" PRIu64 " in use pass the limit of %" PRIu64,
+            nbytes, stats.used, stats.quota);
+    else
+        vta_error_set(error, VTA_ENOMEM, "cpu: no memory for %" PRIu64 " bytes", nbytes);
+    return NULL;
 }
 
-void worker_give_memory(struct worker *worker, uint64_t nbytes)
+int worker_release(struct worker *worker, const void *memory, struct vta_error *error)
 {
-    atomic_fetch_sub(&worker->cpu_bytes, nbytes);
+    const uint64_t offset =
+        (uint64_t)((uintptr_t)memory - (uintptr_t)vta_dram_base(worker->cpu_memory));
+    uint64_t begin, nbytes;
+    vta_handle handle;
+    pthread_mutex_lock(&worker->cpu_lock);
+    const bool found = vta_dram_next(worker->cpu_memory, offset, &handle, &begin, &nbytes) &&
+                       begin == offset && vta_dram_free(worker->cpu_memory, handle, NULL) == 0;
+    pthread_mutex_unlock(&worker->cpu_lock);
+    return found ? 0 : vta_error_set(error, VTA_EHANDLE, "cpu: no memory was allocated there");
+}
+
+uint64_t worker_cpu_bytes(struct worker *worker)
+{
+    struct vta_dram_stats stats;
+    pthread_mutex_lock(&worker->cpu_lock);
+    vta_dram_stats(worker->cpu_memory, &stats);
+    pthread_mutex_unlock(&worker->cpu_lock);
+    return stats.used;
 }
 
 void worker_log(struct worker *worker, int level, const char *format, ...)

@@ -5,7 +5,10 @@
 #ifndef VTA_WORKER_WORKER_H
 #define VTA_WORKER_WORKER_H
 
+#include <pthread.h>
+
 #include "core/board.h"
+#include "core/dram.h"
 #include "core/runtime.h"
 #include "module.h"
 
@@ -17,12 +20,15 @@ struct worker_options {
     uint64_t max_message_bytes; /* of one packet that is not a copy */
     uint64_t max_upload_bytes;  /* all files of the scratch folder together */
     uint32_t max_files;         /* in it */
-    uint64_t max_cpu_bytes;     /* cpu tensors and workspaces together */
+    uint64_t max_cpu_bytes;     /* memory of the cpu device: tensors and workspaces together */
     uint32_t max_handles;       /* functions, modules, tensors: each */
     uint32_t max_evaluations;   /* kernel calls of one RPCTimeEvaluator call */
     uint32_t threads;           /* of parallel launches; at least 1 */
     bool board_clock;           /* evaluators report the board's time, not the host's */
 };
+
+/* The memory of the cpu device has 32-bit offsets, from 1 page on. */
+#define WORKER_CPU_BYTES_MAX ((UINT64_C(1) << 32) - 4096)
 
 /* No deadline, 64 MiB of a packet, 256 MiB in 256 files, 1 GiB of cpu memory, 65536 handles, 10
  * million evaluations, one thread, the host's clock; the board's own defaults. */
@@ -48,7 +54,9 @@ struct worker {
     struct vta_runtime *runtime; /* made at first use of the device */
     struct vta_control control;  /* of the run in progress */
     struct deadline *deadline;   /* sets control.stop; NULL without run_deadline_ms */
-    _Atomic uint64_t cpu_bytes;  /* in use, of max_cpu_bytes */
+    struct vta_dram *cpu_memory; /* of the cpu device, under cpu_lock: one range, so that an
+                                    emulated processor sees it as it is */
+    pthread_mutex_t cpu_lock;
 };
 
 /* host's calls may be NULL: nobody is told, and nothing can be linked. scratch exists, and is
@@ -66,9 +74,13 @@ struct vta_runtime *worker_runtime(struct worker *worker, struct vta_error *erro
 /* The worker of this process, for machine code; set by worker_open. */
 struct worker *worker_current(void);
 
-/* Counts memory against max_cpu_bytes; VTA_ELIMIT past it. Any thread. */
-int worker_take_memory(struct worker *worker, uint64_t nbytes, struct vta_error *error);
-void worker_give_memory(struct worker *worker, uint64_t nbytes);
+/* Memory of the cpu device: zeroed, whole pages. NULL with VTA_ELIMIT past max_cpu_bytes, or
+ * VTA_ENOMEM. Any thread. */
+void *worker_alloc(struct worker *worker, uint64_t nbytes, struct vta_error *error);
+/* VTA_EHANDLE if worker_alloc did not return it or it was released; error may be NULL. */
+int worker_release(struct worker *worker, const void *memory, struct vta_error *error);
+/* Bytes in use, in whole pages. */
+uint64_t worker_cpu_bytes(struct worker *worker);
 
 void worker_log(struct worker *worker, int level, const char *format, ...) VTA_PRINTF(3, 4);
 

@@ -52,8 +52,7 @@ static struct block take(struct blocks *blocks, uint32_t index)
 
 static void give_back(struct worker *worker, struct block block)
 {
-    worker_give_memory(worker, block.nbytes);
-    free(block.data);
+    worker_release(worker, block.data, NULL);
 }
 
 static void drop_free(struct worker *worker)
@@ -79,19 +78,13 @@ static bool reuse(uint64_t nbytes, struct block *block)
 static int make(struct worker *worker, uint64_t nbytes, struct block *block,
                 struct vta_error *error)
 {
-    int rc = worker_take_memory(worker, nbytes, error);
-    if (rc != 0 && pool.free.count > 0) {
+    void *data = worker_alloc(worker, nbytes, error);
+    if (data == NULL && pool.free.count > 0) {
         drop_free(worker);
-        rc = worker_take_memory(worker, nbytes, error);
+        data = worker_alloc(worker, nbytes, error);
     }
-    if (rc != 0)
-        return rc;
-    *block = (struct block){ .data = aligned_alloc(PAGE, nbytes), .nbytes = nbytes };
-    if (block->data != NULL)
-        return 0;
-    worker_give_memory(worker, nbytes);
-    return vta_error_set(error, VTA_ENOMEM, "no memory for a workspace of %" PRIu64 " bytes",
-                         nbytes);
+    *block = (struct block){ .data = data, .nbytes = nbytes };
+    return data != NULL ? 0 : error->code;
 }
 
 static void *cpu_alloc(struct worker *worker, uint64_t nbytes, struct vta_error *error)

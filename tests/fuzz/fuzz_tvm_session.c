@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     kit_open(&kit, &options);
     int rc = session_run(&kit.worker, &wire, NULL, 0, &error);
     must(rc == 0 || (rc == error.code && error.message[0] != '\0'));
-    must(kit.worker.cpu_bytes == 0 && kit_modules() == 0);
+    must(worker_cpu_bytes(&kit.worker) == 0 && kit_modules() == 0);
     free(memory.output);
     kit_close(&kit);
     return 0;

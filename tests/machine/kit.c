@@ -74,7 +74,7 @@ static void expect_empty(const char *path)
 void kit_close(struct kit *kit)
 {
     worker_close(&kit->worker);
-    cr_expect_eq(atomic_load(&kit->worker.cpu_bytes), 0u);
+    cr_expect_eq(worker_cpu_bytes(&kit->worker), 0u);
     expect_empty(kit->scratch);
     cr_expect_eq(rmdir(kit->scratch), 0);
     free(kit->log);

@@ -192,9 +192,9 @@ Test(backend, gives_aligned_workspaces_and_takes_them_back)
 {
     for (int i = 0; i < 3; i++)
         cr_expect_eq(kit_int(&kit, module, "workspaces", 40), 0);
-    const uint64_t kept = atomic_load(&kit.worker.cpu_bytes);
+    const uint64_t kept = worker_cpu_bytes(&kit.worker);
     cr_expect_eq(kit_int(&kit, module, "workspaces", 40), 0);
-    cr_expect_eq(atomic_load(&kit.worker.cpu_bytes), kept, "the same sizes come from the pool");
+    cr_expect_eq(worker_cpu_bytes(&kit.worker), kept, "the same sizes come from the pool");
 }
 
 Test(backend, gives_workspaces_on_the_device)
@@ -208,17 +208,17 @@ Test(backend, gives_workspaces_on_the_device)
 Test(backend, refuses_workspaces_past_the_limit_and_of_strange_devices)
 {
     struct vta_error *error = &kit.error;
-    kit.worker.options.max_cpu_bytes = 1 << 20;
-    cr_expect_null(workspace_alloc(&kit.worker, TVM_CPU, (1 << 20) + 1, error));
+    const uint64_t limit = kit.worker.options.max_cpu_bytes;
+    cr_expect_null(workspace_alloc(&kit.worker, TVM_CPU, limit + 1, error));
     cr_expect_eq(error->code, VTA_ELIMIT);
     cr_expect_null(workspace_alloc(&kit.worker, TVM_CPU, UINT64_MAX, error));
     cr_expect_eq(error->code, VTA_ELIMIT);
-    void *most = workspace_alloc(&kit.worker, TVM_CPU, 900 << 10, error);
+    void *most = workspace_alloc(&kit.worker, TVM_CPU, limit / 10 * 9, error);
     cr_assert_not_null(most);
-    cr_expect_null(workspace_alloc(&kit.worker, TVM_CPU, 900 << 10, error));
+    cr_expect_null(workspace_alloc(&kit.worker, TVM_CPU, limit / 10 * 9, error));
     cr_expect_eq(workspace_free(&kit.worker, TVM_CPU, most, error), 0);
     cr_expect_eq(workspace_free(&kit.worker, TVM_CPU, most, error), VTA_EHANDLE);
-    void *small = workspace_alloc(&kit.worker, TVM_CPU, 300 << 10, error);
+    void *small = workspace_alloc(&kit.worker, TVM_CPU, limit / 10 * 3, error);
     cr_expect_not_null(small, "what waits in the pool makes room: %s", error->message);
     cr_expect_null(workspace_alloc(&kit.worker, 2, 64, error));
     cr_expect_eq(error->code, VTA_EINVAL);

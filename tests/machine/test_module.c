@@ -237,9 +237,9 @@ Test(module, gives_back_numbers_text_bytes_and_tensors)
     const struct tvm_tensor *tensor = result.value.p;
     cr_expect_eq(tensor->shape[0], 5);
     cr_expect_eq(((int8_t *)tensor->data)[4], 4);
-    cr_expect_gt(atomic_load(&kit.worker.cpu_bytes), 0u);
+    cr_expect_gt(worker_cpu_bytes(&kit.worker), 0u);
     result_clear(&result);
-    cr_expect_eq(atomic_load(&kit.worker.cpu_bytes), 0u);
+    cr_expect_eq(worker_cpu_bytes(&kit.worker), 0u);
     function_release(array);
 }
 

@@ -121,7 +121,7 @@ static int serve(const uint8_t *requests, size_t nbytes, struct memory_wire *mem
     memory->input_bytes = nbytes;
     struct wire wire = wire_memory(memory);
     int rc = session_run(&kit.worker, &wire, NULL, 0, &error);
-    cr_assert_eq(kit.worker.cpu_bytes, 0);
+    cr_assert_eq(worker_cpu_bytes(&kit.worker), 0);
     cr_assert_eq(kit_modules(), 0);
     kit_close(&kit);
     return rc;

@@ -23,7 +23,7 @@ static void end(void)
     loaded = 0;
     client_close(&client);
     cr_assert_eq(client.rc, 0, "%s", client.error.message);
-    cr_assert_eq(kit.worker.cpu_bytes, 0);
+    cr_assert_eq(worker_cpu_bytes(&kit.worker), 0);
     cr_assert_eq(kit_modules(), 0);
     kit_close(&kit);
 }

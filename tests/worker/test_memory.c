@@ -22,7 +22,7 @@ static void end(void)
 {
     client_close(&client);
     cr_assert_eq(client.rc, 0, "%s", client.error.message);
-    cr_assert_eq(kit.worker.cpu_bytes, 0);
+    cr_assert_eq(worker_cpu_bytes(&kit.worker), 0);
     kit_close(&kit);
 }
 
@@ -339,7 +339,7 @@ Test(memory, handles_have_a_limit, .init = begin, .fini = end)
         memory_of(&client, TVM_CPU, 8);
     ask(&client, &reply, TVM_PACKET_DEV_ALLOC_DATA, "diiy", 1, 0, (int64_t)8, (int64_t)8, 0, 8, 1);
     expect_exception(&reply, "the limit is 32");
-    cr_assert_eq(kit.worker.cpu_bytes, 32 * 8);
+    cr_assert_eq(worker_cpu_bytes(&kit.worker), 32 * 4096, "a page each");
 }
 
 Test(memory, may_be_large)
@@ -364,7 +364,7 @@ Test(memory, may_be_large)
         ask(&client, &reply, TVM_PACKET_DEV_FREE_DATA, "dh", devices[d], 0, tensor.data);
         expect_null(&reply);
     }
-    cr_assert_eq(kit.worker.cpu_bytes, 0);
+    cr_assert_eq(worker_cpu_bytes(&kit.worker), 0);
     free(sent);
     free(got);
     end();
