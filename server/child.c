@@ -13,8 +13,8 @@
 extern char **environ;
 
 /* What a child sees of the environment: nothing that a client's code should not read. */
-static const char *const passed_on[] = { "PATH=",         "LD_LIBRARY_PATH=", "VTA_KERNELS=",
-                                         "ASAN_OPTIONS=", "UBSAN_OPTIONS=",   "TSAN_OPTIONS=" };
+static const char *const passed_on[] = { "LD_LIBRARY_PATH=", "VTA_KERNELS=", "ASAN_OPTIONS=",
+                                         "UBSAN_OPTIONS=", "TSAN_OPTIONS=" };
 #define PASSED_ON (sizeof passed_on / sizeof passed_on[0])
 
 static void make_environment(char *environment[PASSED_ON + 1])

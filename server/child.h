@@ -28,7 +28,7 @@ void children_close(struct children *children); /* once none is left; may be cal
 
 /* Starts a program with these arguments (NULL-terminated) in a process group of its own, so that
  * the keys of a terminal do not reach it. Its standard input is `input`; its output goes nowhere;
- * of the environment it sees PATH and what else a program needs to start.
+ * of the environment it sees what a program needs to start.
  * child->ended is set, and called from the loop once; what it has started is killed with it. */
 int child_spawn(struct children *children, struct child *child, char *const *arguments, int input,
                 struct vta_error *error);

@@ -49,11 +49,9 @@ struct config {
     uint64_t tvm_box;  /* enum tvm_box */
     char *tvm_user;    /* whom workers become where vtad is root */
     char *tvm_scratch; /* NULL: $TMPDIR or /tmp */
-    char *tvm_linker;  /* name or path */
-    char *tvm_cache;   /* of linked modules; NULL: in the scratch folder */
     uint64_t max_tvm_sessions, tvm_pool, tvm_memory_bytes, tvm_cpu_s, tvm_threads;
     uint64_t max_tvm_upload_bytes, max_tvm_files, max_tvm_cpu_bytes, max_tvm_handles;
-    uint64_t tvm_call_deadline_ms, tvm_link_deadline_ms, tvm_cache_bytes;
+    uint64_t tvm_call_deadline_ms;
 };
 
 /* In the order of the keys' words. */

@@ -137,14 +137,6 @@ static const struct config_key keys[] = {
       .help = "bytes of a TVM session's tensors and workspaces on the cpu" },
     { KEY(max_tvm_handles), .type = CONFIG_COUNT, .min = 1, .max = 1 << 20, .fallback = "65536",
       .reload = RELOAD_SESSIONS, .help = "functions, modules and tensors, each, of a TVM session" },
-    { KEY(tvm_linker), .type = CONFIG_PATH, .fallback = "ld", .reload = RELOAD_NOW,
-      .help = "the program that links uploaded object files" },
-    { KEY(tvm_link_deadline_ms), .type = CONFIG_COUNT, .min = 1, .max = 3600000,
-      .fallback = "60000", .reload = RELOAD_NOW, .help = "time that linking a module may take" },
-    { KEY(tvm_cache), .type = CONFIG_PATH, .reload = RELOAD_RESTART,
-      .help = "directory of linked modules that outlives vtad; none by default" },
-    { KEY(tvm_cache_bytes), .type = CONFIG_BYTES, .min = 0, .max = 1024 * GIB, .fallback = "256MiB",
-      .reload = RELOAD_NOW, .help = "bytes of linked modules that are kept" },
 };
 
 const struct config_key *config_keys(size_t *count)

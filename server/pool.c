@@ -8,7 +8,6 @@
 
 #include "log.h"
 #include "server.h"
-#include "worker/link_cache.h"
 
 #define STARTING_MAX 4 /* at once; more would not be sooner ready */
 #define REFILL_MS    4
@@ -365,20 +364,6 @@ void pool_worker_gone(struct pool *pool, struct worker_process *worker)
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
-static void open_cache(struct pool *pool)
-{
-    struct vta_error error = { .insn = -1 };
-    const char *path = config_of(pool)->tvm_cache;
-    if (pool->cache[0] != '\0')
-        return;
-    if (path == NULL && scratch_make(&pool->scratch, pool->cache, true, &error) != 0)
-        pool->cache[0] = '\0';
-    if (path != NULL && link_cache_check(path, &error) == 0)
-        snprintf(pool->cache, sizeof pool->cache, "%s", path);
-    if (pool->cache[0] == '\0')
-        log_warning("linked modules are not kept: %s", error.message);
-}
-
 /* What follows from the configuration; also after a reload. */
 static void begin(struct pool *pool)
 {
@@ -397,7 +382,6 @@ static void begin(struct pool *pool)
         return;
     }
     enter(pool, POOL_RUNNING);
-    open_cache(pool);
     fill(pool);
 }
 
@@ -469,7 +453,7 @@ void pool_kill(struct pool *pool)
 
 bool pool_is_over(const struct pool *pool)
 {
-    return pool->workers == NULL && pool->links == NULL;
+    return pool->workers == NULL;
 }
 
 void pool_close(struct pool *pool)

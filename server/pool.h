@@ -20,7 +20,6 @@
 
 #include <limits.h>
 
-#include "link_process.h"
 #include "worker_process.h"
 
 struct server;
@@ -51,11 +50,9 @@ struct pool {
     uv_timer_t pause;                  /* active in PAUSING */
     uv_timer_t refill;                 /* a little after a session has begun */
     struct worker_process *workers;    /* owned; each goes by itself once its process has ended */
-    struct link_process *links;        /* likewise; oldest first */
     struct pool_request *first, *last; /* who waits, oldest first */
     uint64_t waiting;                  /* how many */
     char program[PATH_MAX];            /* vtad-worker */
-    char cache[PATH_MAX];              /* folder of linked libraries; "": none */
     unsigned failed;                   /* starts in a row */
     struct vta_error refusal;          /* in REFUSING: why there are no TVM sessions */
     /* What the box is made of has been logged since the configuration was read. No state: a pool of

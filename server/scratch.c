@@ -226,12 +226,12 @@ void scratch_close(struct scratch *scratch)
     *scratch = (struct scratch){ .lock = -1 };
 }
 
-int scratch_make(const struct scratch *scratch, char *path, bool own, struct vta_error *error)
+int scratch_make(const struct scratch *scratch, char *path, struct vta_error *error)
 {
     snprintf(path, SCRATCH_PATH_MAX, "%.*s/XXXXXX", SCRATCH_PATH_MAX - 8, scratch->path);
     if (mkdtemp(path) == NULL)
         return vta_error_set(error, VTA_EIO, "%s: %s", path, strerror(errno));
-    if (!scratch->root || own || chown(path, scratch->uid, scratch->gid) == 0)
+    if (!scratch->root || chown(path, scratch->uid, scratch->gid) == 0)
         return 0;
     vta_error_set(error, VTA_EIO, "%s: %s", path, strerror(errno));
     rmdir(path);

@@ -1,7 +1,7 @@
 /* scratch.h: the daemon's scratch folder, which holds one folder for each worker process.
  *
- *     PARENT/vtad-scratch-XXXXXX/         of this daemon, 0700 or 0711, with a file `lock` that it
- * holds PARENT/vtad-scratch-XXXXXX/XXXXXX/  of one process
+ *     PARENT/vtad-scratch-XXXXXX/         of this daemon, 0700 or 0711, with its `lock`, a file
+ *     PARENT/vtad-scratch-XXXXXX/XXXXXX/  of one process
  *
  * A daemon that was killed leaves its folder behind; the next one in the same parent sees that
  * nobody holds the lock, and removes it.
@@ -31,8 +31,8 @@ int scratch_open(struct scratch *scratch, const char *parent, const char *user,
                  struct vta_error *error);
 void scratch_close(struct scratch *scratch); /* removes it */
 
-/* Makes a folder in it; path holds SCRATCH_PATH_MAX. own: it stays the daemon's own. */
-int scratch_make(const struct scratch *scratch, char *path, bool own, struct vta_error *error);
+/* Makes a folder in it; path holds SCRATCH_PATH_MAX. */
+int scratch_make(const struct scratch *scratch, char *path, struct vta_error *error);
 
 /* Removes a folder and all in it, following no link. Blocks; any thread. 0 or a negative errno. */
 int scratch_remove(const char *path);

@@ -117,14 +117,13 @@ static void stop(struct server *server)
 /* ---- Descriptors --------------------------------------------------------------------------- */
 
 /* A connection has a descriptor, and another one while it is not read from; one that has had its
- * last word only the first. A TVM session has its worker's channel, its client's socket, and
- * another one while it has something linked. */
+ * last word only the first. A TVM session has its worker's channel and its client's socket. */
 static void raise_descriptor_limit(struct server *server)
 {
     const struct config *config = &server->config;
     struct rlimit limit;
     uint64_t workers = config->tvm == TVM_ON ? config->max_tvm_sessions + config->tvm_pool : 0;
-    uint64_t others = DESCRIPTORS_MORE + 3 * workers, need = others + 3 * config->max_sessions;
+    uint64_t others = DESCRIPTORS_MORE + 2 * workers, need = others + 3 * config->max_sessions;
     server->connections_fit = UINT64_MAX;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
         return;

@@ -179,7 +179,6 @@ static void on_ended(struct child *child, int status)
         uv_close((uv_handle_t *)&worker->client, on_client_closed);
     worker->removal.data = worker;
     uv_queue_work(&worker->pool->server->loop, &worker->removal, on_removal, after_removal);
-    link_process_forget(worker);
     pool_worker_ended(worker->pool, worker, last);
     release(worker);
 }
@@ -363,25 +362,6 @@ static void on_ready(struct worker_process *worker, const uint8_t *payload, size
     }
 }
 
-static void on_link(struct worker_process *worker, uint64_t id)
-{
-    switch (worker->state) {
-    case WORKER_SERVING:
-        if (is_alive(worker))
-            link_process_request(worker, id);
-        break;
-    case WORKER_STARTING: /* there is nothing to link */
-    case WORKER_IDLE:
-        break_rules(worker);
-        break;
-    case WORKER_ABORTED:
-    case WORKER_RETIRED:
-    case WORKER_KILLED:
-    case WORKER_REAPED:
-        break;
-    }
-}
-
 /* Says why it ends; only its first word counts, and none after the daemon's own. */
 static void on_last_word(struct worker_process *worker, int code, const uint8_t *payload,
                          size_t nbytes)
@@ -413,9 +393,6 @@ static void on_message(void *owner, const struct channel_head *head, const uint8
         break;
     case CHANNEL_LOG:
         on_log(worker, head->number, payload, nbytes);
-        break;
-    case CHANNEL_LINK:
-        on_link(worker, head->id);
         break;
     case CHANNEL_ENDED:
         on_last_word(worker, head->number, payload, nbytes);

@@ -18,7 +18,6 @@
 #include <uv.h>
 
 #include "child.h"
-#include "link_process.h"
 #include "scratch.h"
 #include "worker_channel.h"
 
@@ -60,7 +59,6 @@ struct worker_process {
      * no state: the worker does not know it, and no other event means something else. */
     uint64_t left_ms;
     char peer[160];
-    struct link_wish wish; /* what it wants linked */
 };
 
 /* Starts one. It tells the pool (pool_worker_ready, pool_worker_ended, pool_worker_gone). */

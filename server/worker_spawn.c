@@ -98,7 +98,7 @@ int worker_spawn(struct worker_process *worker, int *channel, struct vta_error *
     struct pool *pool = worker->pool;
     char *arguments[] = { pool->program, (char *)"serve", NULL };
     int ends[2] = { -1, -1 }, memfd = -1;
-    int rc = scratch_make(&pool->scratch, worker->scratch, false, error);
+    int rc = scratch_make(&pool->scratch, worker->scratch, error);
     if (rc != 0)
         return rc;
     if ((rc = make_page(worker, &memfd, error)) != 0 || (rc = make_channel(ends, error)) != 0 ||

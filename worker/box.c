@@ -117,13 +117,13 @@ static int enter_view(const struct box_options *options, bool root, struct box_r
                       struct vta_error *error)
 {
     char text[64];
-    int version = box_view_landlock(options->scratch, options->linker, error);
+    int version = box_view_landlock(options->scratch, error);
     if (version < 0)
         return version;
     snprintf(text, sizeof text, "Landlock %d", version);
     if (version > 0)
         say(report, true, text);
-    if (root && options->linker == NULL) {
+    if (root) {
         int rc = box_view_chroot(options->scratch, error);
         if (rc != 0)
             return rc;
@@ -139,11 +139,9 @@ static int enter_view(const struct box_options *options, bool root, struct box_r
     return 0;
 }
 
-static int enter_filter(const struct box_options *options, struct box_report *report,
-                        struct vta_error *error)
+static int enter_filter(struct box_report *report, struct vta_error *error)
 {
-    int rc = options->linker != NULL ? box_filter_linker(error)
-                                     : box_filter_worker(report->viewless, error);
+    int rc = box_filter_worker(report->viewless, error);
     if (rc == 0)
         say(report, true, "seccomp");
     else if (rc == VTA_EUNSUPPORTED)
@@ -171,7 +169,7 @@ int box_enter(const struct box_options *options, struct box_report *report, stru
      * together with the daemon. */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    return enter_filter(options, report, error);
+    return enter_filter(report, error);
 }
 
 int box_limit_threads(uint32_t processes, struct vta_error *error)

@@ -3,8 +3,7 @@
  *
  * The parts: privileges are given up, and none can be gained; limits of memory, processor time,
  * threads, file size and descriptors; a filter of system calls; a view of the file system that
- * holds the scratch folder alone. A linker's box is wider: it may run programs and read the
- * system's folders, but has no sockets and writes only to its scratch folder.
+ * holds the scratch folder alone.
  */
 #ifndef VTA_WORKER_BOX_H
 #define VTA_WORKER_BOX_H
@@ -22,7 +21,6 @@ struct box_options {
     uint32_t cpu_s;        /* 0: no limit */
     uint32_t descriptors;
     uint32_t processes; /* and threads, of the user whom all workers share */
-    const char *linker; /* absolute path of the linker that this box is for; NULL: a worker's */
 };
 
 struct box_report {

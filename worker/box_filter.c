@@ -46,15 +46,6 @@ static const char file_calls[] =
     "getdents64 unlink unlinkat rename renameat renameat2 mkdir mkdirat rmdir readlink readlinkat "
     "getcwd";
 
-/* What no linker needs, and what a defect of a linker could be used for. */
-static const char linker_denied[] =
-    "socket socketpair connect bind listen accept accept4 ptrace process_vm_readv "
-    "process_vm_writev kill tkill rt_sigqueueinfo pidfd_open pidfd_getfd pidfd_send_signal unshare "
-    "setns mount umount2 pivot_root chroot open_tree move_mount fsopen bpf perf_event_open keyctl "
-    "add_key request_key io_uring_setup userfaultfd init_module finit_module delete_module "
-    "kexec_load kexec_file_load reboot swapon swapoff quotactl acct personality "
-    "name_to_handle_at open_by_handle_at";
-
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
 static int add(scmp_filter_ctx filter, uint32_t action, const char *names)
@@ -149,14 +140,6 @@ int box_filter_worker(bool more, struct vta_error *error)
     if (rc == 0 && more)
         rc = add(filter, SCMP_ACT_ALLOW, "seccomp");
     return load(filter, rc, error);
-}
-
-int box_filter_linker(struct vta_error *error)
-{
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-    if (filter == NULL)
-        return vta_error_set(error, VTA_EIO, "box: seccomp: no filter could be made");
-    return load(filter, add(filter, SCMP_ACT_ERRNO(EPERM), linker_denied), error);
 }
 
 int box_filter_opening(struct vta_error *error)

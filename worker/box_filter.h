@@ -12,7 +12,6 @@
 
 /* What is listed; everything else is EPERM. more: another filter may follow. */
 int box_filter_worker(bool more, struct vta_error *error);
-int box_filter_linker(struct vta_error *error);  /* everything but what is listed */
 int box_filter_opening(struct vta_error *error); /* no more files, on top of another */
 
 #endif

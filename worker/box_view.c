@@ -5,12 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,7 +23,6 @@ struct path_rule {
 #define RULE_PATH_BENEATH 1
 
 enum {
-    FS_EXECUTE = 1 << 0,
     FS_WRITE_FILE = 1 << 1,
     FS_READ_FILE = 1 << 2,
     FS_READ_DIR = 1 << 3,
@@ -52,38 +47,16 @@ static const struct ruleset versions[] = {
 #define FS_SCRATCH                                                                                 \
     (FS_READ_FILE | FS_WRITE_FILE | FS_READ_DIR | FS_REMOVE_FILE | FS_REMOVE_DIR | FS_MAKE_REG |   \
      FS_MAKE_DIR | FS_TRUNCATE)
-#define FS_SYSTEM (FS_READ_FILE | FS_READ_DIR | FS_EXECUTE)
 
-/* What a linker reads and runs besides its scratch folder; some systems lack some of them. */
-static const char *const system_paths[] = { "/usr",
-                                            "/lib",
-                                            "/lib32",
-                                            "/lib64",
-                                            "/bin",
-                                            "/opt",
-                                            "/nix",
-                                            "/gnu",
-                                            "/etc/ld.so.cache",
-                                            "/etc/ld.so.conf",
-                                            "/etc/ld.so.conf.d",
-                                            "/etc/alternatives" };
-
-static int allow(int ruleset, const struct ruleset *handled, const char *path, uint64_t access,
-                 bool required, struct vta_error *error)
+/* The scratch folder, which must be there. */
+static int allow_scratch(int ruleset, const struct ruleset *handled, const char *path,
+                         struct vta_error *error)
 {
-    struct stat st;
-    struct path_rule rule = { .parent = open(path, O_PATH | O_CLOEXEC) };
-    if (rule.parent < 0 && !required)
-        return 0;
+    struct path_rule rule = { .allowed = FS_SCRATCH & handled->files,
+                              .parent = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) };
     long rc = rule.parent;
     if (rc >= 0)
-        rc = fstat(rule.parent, &st);
-    if (rc == 0) {
-        rule.allowed = access & handled->files;
-        if (!S_ISDIR(st.st_mode))
-            rule.allowed &= FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE;
         rc = syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
-    }
     int reason = errno;
     if (rule.parent >= 0)
         close(rule.parent);
@@ -91,21 +64,7 @@ static int allow(int ruleset, const struct ruleset *handled, const char *path, u
                    : vta_error_set(error, VTA_EIO, "box: Landlock: %s: %s", path, strerror(reason));
 }
 
-static int add_linker_rules(int ruleset, const struct ruleset *handled, const char *linker,
-                            struct vta_error *error)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(linker, '/');
-    snprintf(folder, sizeof folder, "%.*s", (int)(slash != NULL ? slash - linker : 0), linker);
-    int rc = folder[0] != '\0' ? allow(ruleset, handled, folder, FS_SYSTEM, true, error) : 0;
-    for (size_t i = 0; rc == 0 && i < sizeof system_paths / sizeof system_paths[0]; i++)
-        rc = allow(ruleset, handled, system_paths[i], FS_SYSTEM, false, error);
-    if (rc == 0)
-        rc = allow(ruleset, handled, "/dev/null", FS_READ_FILE | FS_WRITE_FILE, false, error);
-    return rc;
-}
-
-int box_view_landlock(const char *scratch, const char *linker, struct vta_error *error)
+int box_view_landlock(const char *scratch, struct vta_error *error)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
     if (version < 1)
@@ -114,10 +73,7 @@ int box_view_landlock(const char *scratch, const char *linker, struct vta_error 
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
     if (ruleset < 0)
         return vta_error_set(error, VTA_EIO, "box: Landlock: %s", strerror(errno));
-    int rc = allow(ruleset, &handled, scratch, linker != NULL ? FS_SCRATCH | FS_SYSTEM : FS_SCRATCH,
-                   true, error);
-    if (rc == 0 && linker != NULL)
-        rc = add_linker_rules(ruleset, &handled, linker, error);
+    int rc = allow_scratch(ruleset, &handled, scratch, error);
     if (rc == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
         rc = vta_error_set(error, VTA_EIO, "box: Landlock: %s", strerror(errno));
     close(ruleset);

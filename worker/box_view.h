@@ -6,10 +6,9 @@
 
 #include <vta/error.h>
 
-/* Lets the process see the folder alone, and no network. linker, where not NULL: also the system's
- * folders and that of this program, for reading and executing. Returns the version of Landlock that
+/* Lets the process see the folder alone, and no network. Returns the version of Landlock that
  * took hold, 0 where the kernel has none, or a negative VTA_E… code. Needs no_new_privs. */
-int box_view_landlock(const char *scratch, const char *linker, struct vta_error *error);
+int box_view_landlock(const char *scratch, struct vta_error *error);
 
 /* Makes the folder the root of the file system. For root, before it gives that up. */
 int box_view_chroot(const char *scratch, struct vta_error *error);

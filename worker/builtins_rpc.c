@@ -100,23 +100,19 @@ static int load_module(struct function *function, union tvm_value *args, const i
     return rc;
 }
 
+/* Tools ask for it after they have uploaded an object file to a board that has a compiler. */
 static int download_linked_module(struct function *function, union tvm_value *args,
                                   const int32_t *codes, int count, struct result *result,
                                   struct vta_error *error)
 {
-    struct worker *worker = function->worker;
-    char *path, *bytes;
-    size_t nbytes;
+    (void)result;
     int rc = one_name(function, codes, count, error);
-    if (rc == 0)
-        rc = files_existing(worker, args[0].s, &path, error);
-    if (rc != 0)
-        return rc;
-    rc = worker->loader->linked(worker, path, &bytes, &nbytes, error);
-    free(path);
-    if (rc == 0)
-        result_bytes(result, bytes, nbytes);
-    return rc;
+    return rc != 0 ? rc
+                   : vta_error_set(error, VTA_EUNSUPPORTED,
+                                   "%s would return the shared library that %s is linked to, but "
+                                   "this server links nothing; link it where the client runs, with "
+                                   "its compiler (fcompile of export_library)",
+                                   function->name, args[0].s);
 }
 
 static int module_get_function(struct function *function, union tvm_value *args,

@@ -1,8 +1,8 @@
 /* channel.h: what the daemon and a worker process say to each other: messages over a pair of
  * connected SOCK_SEQPACKET sockets, and one page of memory that both see.
  *
- *     daemon → worker   START (a memfd: the page), SESSION (the client's socket), LINKED
- *     worker → daemon   READY, LOG, LINK, ENDED
+ *     daemon → worker   START (a memfd: the page), SESSION (the client's socket)
+ *     worker → daemon   READY, LOG, ENDED
  *
  * Both ends are of the same build, so that structs travel as they lie in memory; START says which
  * build. What a worker says is looked at as if a client had said it: its code may be a client's.
@@ -25,15 +25,12 @@
 #define CHANNEL_PAYLOAD_MAX (72u << 10)
 #define CHANNEL_EARLY_MAX   (64u << 10) /* bytes of a client that were read before the hand-over */
 #define CHANNEL_LINE_MAX    1536        /* bytes of one log line or reason */
-#define CHANNEL_OBJECTS_MAX 128         /* of one link */
 
 enum channel_type {
     CHANNEL_START = 1, /* struct channel_start; the page's memfd */
     CHANNEL_SESSION,   /* early bytes; the client's socket; id: the session */
-    CHANNEL_LINKED,    /* a socket to the linker process; or, without one, the reason; id: LINK's */
     CHANNEL_READY,     /* struct channel_ready; locked in and waiting */
     CHANNEL_LOG,       /* a line; number: enum log_level */
-    CHANNEL_LINK,      /* a link is wanted; id: which one */
     CHANNEL_ENDED      /* the session or the process is over; number: VTA_E… or 0; why */
 };
 

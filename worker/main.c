@@ -1,5 +1,5 @@
 /* main.c: vtad-worker: a process that vtad starts ahead of time, that locks itself in, and that
- * then waits for one session; or the process in which an object file is linked. Not for people.
+ * then waits for one session. Not for people.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include "box.h"
 #include "channel.h"
 #include "core/kernels.h"
-#include "linking.h"
 #include "module.h"
 #include "server/log.h"
 #include "session.h"
@@ -62,13 +61,6 @@ static void host_log(void *context, int level, const char *text)
     size_t length = strlen(text);
     (void)context;
     say(CHANNEL_LOG, level, text, length < CHANNEL_LINE_MAX ? length : (size_t)CHANNEL_LINE_MAX);
-}
-
-static int host_link(void *context, const char *const *objects, uint32_t count, const char *output,
-                     struct vta_error *error)
-{
-    (void)context;
-    return link_objects(objects, count, output, error);
 }
 
 /* ---- The client's socket, which knows when the worker waits --------------------------------- */
@@ -217,7 +209,7 @@ static int lock_in(struct channel_ready *ready, bool *moved, struct vta_error *e
 static int make_worker(const char *scratch, struct vta_error *error)
 {
     const struct channel_start *start = &process.start;
-    const struct worker_host host = { .log = host_log, .link = host_link };
+    const struct worker_host host = { .log = host_log };
     struct worker_options options;
     worker_options_default(&options);
     options.board.hw = start->hw;
@@ -260,7 +252,7 @@ static int prepare(struct vta_error *error)
     }
     if (rc == 0)
         rc = make_worker(moved ? "/" : process.start.scratch, error);
-    /* A client's code gets half, so that it keeps no other worker and no linker from starting. */
+    /* A client's code gets half, so that it keeps no other worker from starting. */
     if (rc == 0)
         rc = box_limit_threads(process.start.processes / 2, error);
     if (rc == 0)
@@ -307,8 +299,6 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "serve") == 0)
         return serve();
-    if (argc == 2 + LINK_ARGUMENTS && strcmp(argv[1], "link") == 0)
-        return linker_main(argv + 2);
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         printf("vtad-worker " VTAD_VERSION "\n");
         return 0;

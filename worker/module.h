@@ -42,16 +42,12 @@ int module_import(struct module *module, struct module *imported, struct vta_err
 struct module_loader {
     /* path: a file in the scratch folder, checked by files.c; .o, .tar (also gzip) and .so, told by
      * content. Errors: VTA_EFORMAT (truncated ELF, neither of the three), VTA_EHARDWARE (another
-     * machine type, both named), VTA_ENOTFOUND (a symbol that nobody has, named), VTA_EINVAL with
-     * the linker's words, VTA_ETIMEOUT. */
+     * machine type, both named), VTA_ENOTFOUND (a symbol that nobody has, named). */
     int (*load)(struct worker *worker, const char *path, struct module **module,
                 struct vta_error *error);
-    /* The shared library that .load would map, as bytes (malloc'ed). */
-    int (*linked)(struct worker *worker, const char *path, char **bytes, size_t *nbytes,
-                  struct vta_error *error);
 };
 
-/* The real one: elf_file.h, unpack.h, the host's link, dlopen. */
+/* The real one: elf_file.h, unpack.h, dlopen. */
 extern const struct module_loader module_dso_loader;
 
 #endif

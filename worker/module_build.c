@@ -100,29 +100,11 @@ static int take_object(struct module_build *build, const uint8_t *bytes, size_t 
     return unpack_write_file(path, bytes, nbytes, error);
 }
 
-/* Has the objects linked, and checks the result as if it had been uploaded. */
-static int link_library(struct module_build *build, const struct worker *worker,
-                        struct vta_error *error)
+static int link_library(const struct module_build *build, struct vta_error *error)
 {
-    enum elf_kind kind;
-    if (worker->host.link == NULL)
-        return vta_error_set(error, VTA_EUNSUPPORTED,
-                             "%s: this server links no object files; upload a shared library",
-                             build->name);
-    int rc = worker->host.link(worker->host.context, (const char *const *)build->objects,
-                               build->object_count, build->library, error);
-    if (rc != 0) {
-        vta_error_prefix(error, "%s", build->name);
-        return rc;
-    }
-    rc = read_file(build->library, build->name, worker->options.max_upload_bytes, &build->bytes,
-                   &build->nbytes, error);
-    if (rc == 0)
-        rc = elf_check(build->bytes, build->nbytes, build->name, &kind, error);
-    if (rc == 0 && kind != ELF_LIBRARY)
-        rc =
-            vta_error_set(error, VTA_EFORMAT, "%s: the linker made no shared library", build->name);
-    return rc;
+    return vta_error_set(error, VTA_EUNSUPPORTED,
+                         "%s: this server loads no object files; upload a shared library",
+                         build->name);
 }
 
 static int take_archive(struct module_build *build, const struct worker *worker,
@@ -132,7 +114,7 @@ static int take_archive(struct module_build *build, const struct worker *worker,
                                           .members = MEMBERS_MAX };
     int rc = unpack_objects(bytes, nbytes, build->name, build->folder, &limits, &build->objects,
                             &build->object_count, error);
-    return rc == 0 ? link_library(build, worker, error) : rc;
+    return rc == 0 ? link_library(build, error) : rc;
 }
 
 /* Told by content. Takes *bytes over where the upload is the library. */
@@ -146,7 +128,7 @@ static int build_from(struct module_build *build, const struct worker *worker, u
     switch (kind) {
     case ELF_OBJECT:
         rc = take_object(build, *bytes, nbytes, error);
-        return rc == 0 ? link_library(build, worker, error) : rc;
+        return rc == 0 ? link_library(build, error) : rc;
     case ELF_LIBRARY:
         build->bytes = *bytes;
         build->nbytes = nbytes;

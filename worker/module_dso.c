@@ -364,18 +364,4 @@ static int dso_load(struct worker *worker, const char *path, struct module **mod
     return 0;
 }
 
-static int dso_linked(struct worker *worker, const char *path, char **bytes, size_t *nbytes,
-                      struct vta_error *error)
-{
-    struct module_build build;
-    int rc = module_build_make(&build, worker, path, error);
-    if (rc == 0) {
-        *bytes = (char *)build.bytes;
-        *nbytes = build.nbytes;
-        build.bytes = NULL;
-    }
-    module_build_clear(&build);
-    return rc;
-}
-
-const struct module_loader module_dso_loader = { .load = dso_load, .linked = dso_linked };
+const struct module_loader module_dso_loader = { .load = dso_load };

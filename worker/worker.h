@@ -37,10 +37,6 @@ void worker_options_default(struct worker_options *options);
 /* How the process talks to the daemon; channel.h is the real one, tests have their own. */
 struct worker_host {
     void (*log)(void *context, int level, const char *text); /* enum log_level of server/log.h */
-    /* Has objects (paths, absolute) linked into a shared library at `output`; fails with the
-     * linker's words. */
-    int (*link)(void *context, const char *const *objects, uint32_t count, const char *output,
-                struct vta_error *error);
     void *context;
 };
 
@@ -59,7 +55,7 @@ struct worker {
     pthread_mutex_t cpu_lock;
 };
 
-/* host's calls may be NULL: nobody is told, and nothing can be linked. scratch exists, and is
+/* host's log may be NULL: nobody is told. scratch exists, and is
  * copied; loader outlives the worker, which must not move. VTA_EIO where the folder cannot be
  * opened, VTA_ENOMEM; nothing is to be closed then. */
 int worker_open(struct worker *worker, const struct worker_options *options,

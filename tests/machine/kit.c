@@ -4,14 +4,10 @@
 #include <criterion/criterion.h>
 
 #include <dirent.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 static void keep_log(void *context, int level, const char *text)
 {
@@ -28,26 +24,10 @@ static void keep_log(void *context, int level, const char *text)
     kit->log_used += length + 1;
 }
 
-static int link_here(void *context, const char *const *objects, uint32_t count, const char *output,
-                     struct vta_error *error)
-{
-    struct kit *kit = context;
-    const char *arguments[64] = { "ld", "-shared", "-o", output };
-    pid_t child;
-    int status = -1;
-    kit->links++;
-    cr_assert_lt(count, 50u);
-    for (uint32_t i = 0; i < count; i++)
-        arguments[4 + i] = objects[i];
-    cr_assert_eq(posix_spawnp(&child, "ld", NULL, NULL, (char **)arguments, environ), 0);
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    return status == 0 ? 0 : vta_error_set(error, VTA_EINVAL, "the linker failed");
-}
-
 void kit_open(struct kit *kit, uint32_t threads)
 {
     struct worker_options options;
-    const struct worker_host host = { .log = keep_log, .link = link_here, .context = kit };
+    const struct worker_host host = { .log = keep_log, .context = kit };
     memset(kit, 0, sizeof *kit);
     kit->log = strdup("");
     kit->log_room = 1;

@@ -1,5 +1,4 @@
-/* kit.h: a worker that loads machine code in this process, with the system's linker, and tensors
- * to call it with.
+/* kit.h: a worker that loads machine code in this process, and tensors to call it with.
  */
 #ifndef VTA_TESTS_MACHINE_KIT_H
 #define VTA_TESTS_MACHINE_KIT_H
@@ -10,8 +9,7 @@ struct kit {
     struct worker worker;
     struct vta_error error;
     char scratch[64];
-    uint32_t links; /* that were asked for */
-    char *log;      /* lines that were logged, with newlines; kit_close frees it */
+    char *log; /* lines that were logged, with newlines; kit_close frees it */
     size_t log_used, log_room;
 };
 

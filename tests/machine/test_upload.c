@@ -1,4 +1,4 @@
-/* test_upload.c: from an upload to a library: what is told by content, linked, and refused. */
+/* test_upload.c: from an upload to a module: what is told by content, loaded, and refused. */
 #include <criterion/criterion.h>
 
 #include <archive.h>
@@ -96,7 +96,6 @@ Test(upload, loads_an_object_file_a_library_and_archives_of_objects)
         tar_close();
         cr_expect_eq(load("a.tar", tar.bytes, tar.used), 0, "%s", kit.error.message);
     }
-    cr_expect_eq(kit.links, 3u);
 }
 
 Test(upload, tells_kinds_by_content_and_not_by_name)
@@ -109,25 +108,7 @@ Test(upload, tells_kinds_by_content_and_not_by_name)
     cr_expect_eq(load("empty.so", "", 0), VTA_EFORMAT);
 }
 
-Test(upload, gives_the_bytes_that_it_would_map)
-{
-    char *path = kit_upload(&kit, "a.so", library, library_bytes), *bytes = NULL;
-    size_t nbytes = 0;
-    cr_assert_eq(module_dso_loader.linked(&kit.worker, path, &bytes, &nbytes, &kit.error), 0);
-    cr_expect_eq(nbytes, library_bytes);
-    cr_expect_eq(memcmp(bytes, library, nbytes), 0);
-    free(bytes);
-    unlink(path);
-    free(path);
-    path = kit_upload(&kit, "a.o", object, object_bytes);
-    cr_assert_eq(module_dso_loader.linked(&kit.worker, path, &bytes, &nbytes, &kit.error), 0);
-    cr_expect_eq(load("linked.so", bytes, nbytes), 0, "%s", kit.error.message);
-    free(bytes);
-    unlink(path);
-    free(path);
-}
-
-Test(upload, links_only_object_files_and_uses_no_path_of_an_archive)
+Test(upload, takes_only_object_files_and_uses_no_path_of_an_archive)
 {
     tar_open(false);
     tar_add("../../../../tmp/vtad-outside.o", AE_IFREG, object, object_bytes);
@@ -174,13 +155,6 @@ Test(upload, bounds_what_an_archive_unpacks_to)
     cr_expect_eq(load("many.tar", tar.bytes, tar.used), VTA_ELIMIT);
     cr_expect_str_eq(kit.error.message, "many.tar: an archive of more than 1024 members");
     free(zeros);
-}
-
-Test(upload, passes_on_that_nothing_can_be_linked)
-{
-    kit.worker.host.link = NULL;
-    cr_expect_eq(load("a.o", object, object_bytes), VTA_EUNSUPPORTED);
-    cr_expect_eq(load("a.so", library, library_bytes), 0);
 }
 
 /* ---- ELF ----------------------------------------------------------------------------------- */

@@ -26,6 +26,7 @@ static uint64_t module;
 
 static void setup(void)
 {
+    setenv("VTA_KERNELS", "portable", 1);
     setenv("VTA_SECRET", "words", 1);
     daemon_init(&daemon_);
     board_start(&daemon_, (const char *const[]){ "--max-tvm-upload-bytes", "4MiB", "--dram-bytes",
@@ -150,7 +151,8 @@ Test(box, is_another_user_without_privileges_where_the_daemon_is_root)
 
 Test(box, shows_nothing_of_the_daemons_environment)
 {
-    cr_assert_eq(number_of(client_call(&client, kernel("see_variable"), "s", "PATH")), 1);
+    cr_assert_eq(number_of(client_call(&client, kernel("see_variable"), "s", "VTA_KERNELS")), 1);
+    cr_assert_eq(number_of(client_call(&client, kernel("see_variable"), "s", "PATH")), 0);
     cr_assert_eq(number_of(client_call(&client, kernel("see_variable"), "s", "VTA_SECRET")), 0);
 }
 

@@ -7,17 +7,11 @@
 
 #include "board.h"
 #include "tests/integration/session.h"
+#include "worker/channel.h"
 
 static struct daemon daemon_;
 static struct client client;
 static uint64_t module;
-
-enum {
-    READY = 4,
-    LOG = 5,
-    LINK = 6,
-    ENDED = 7
-}; /* of worker/channel.h */
 
 static void setup(void)
 {
@@ -49,7 +43,7 @@ static void talk_without_end(void)
     uint64_t talk = client_kernel(&client, module, "say_to_daemon");
     packet_begin(&packet, 3);
     packet_u64(&packet, talk);
-    packet_values(&packet, "iiii", UINT64_C(1000000000), (uint64_t)LOG, UINT64_C(4),
+    packet_values(&packet, "iiii", UINT64_C(1000000000), (uint64_t)CHANNEL_LOG, UINT64_C(4),
                   UINT64_C(1000));
     packet_send(&client, &packet);
 }
@@ -74,7 +68,7 @@ Test(channel, refuses_what_only_the_daemon_says)
 
 Test(channel, refuses_to_hear_twice_that_a_worker_is_ready)
 {
-    say(1, READY, 0, 1537);
+    say(1, CHANNEL_READY, 0, 1537);
     expect_killed();
 }
 
@@ -91,16 +85,9 @@ Test(channel, takes_a_message_of_nothing_for_its_end)
     client_expect_end(&client);
 }
 
-/* One may end while the next is asked for. */
-Test(channel, refuses_to_link_thrice_at_once)
-{
-    say(3, LINK, 1, 0);
-    expect_killed();
-}
-
 Test(channel, logs_lines_without_control_characters_and_of_no_level_that_there_is_not)
 {
-    struct answer answer = say(1, LOG, 1000, 100);
+    struct answer answer = say(1, CHANNEL_LOG, 1000, 100);
     expect_int(&answer, 1);
     const char *line = daemon_wait_log(&daemon_, "session 1: ");
     cr_assert_null(strchr(line, 0x1b), "%s", line);
@@ -127,7 +114,7 @@ Test(channel, does_not_let_a_worker_drown_the_lines_of_the_daemon)
 
 Test(channel, believes_no_last_word_before_the_end)
 {
-    struct answer answer = say(1, ENDED, 0, 10);
+    struct answer answer = say(1, CHANNEL_ENDED, 0, 10);
     expect_int(&answer, 1);
     cr_assert_neq(client_function(&client, "tvm.rpc.server.upload"), 0);
     client_close(&client);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "board.h"
+#include "worker/channel.h"
 
 static struct daemon daemon_;
 static struct client client;
@@ -90,8 +91,8 @@ Test(tvm_ends, a_call_that_comes_with_the_handshake_has_a_deadline_too)
 static void forge_last_words(void)
 {
     client_open(&client, daemon_.port);
-    struct answer answer = client_call(&client, board_kernel(&client, "say"), "isi", UINT64_C(7),
-                                       "the client closed", UINT64_C(1));
+    struct answer answer = client_call(&client, board_kernel(&client, "say"), "isi",
+                                       (uint64_t)CHANNEL_ENDED, "the client closed", UINT64_C(1));
     expect_int(&answer, 1);
 }
 
@@ -115,8 +116,8 @@ Test(tvm_ends, machine_code_that_says_too_much_to_the_daemon_has_to_wait)
 {
     board_start(&daemon_, FLAGS("--tvm-call-deadline-ms", "1000"));
     client_open(&client, daemon_.port);
-    struct answer answer = client_call(&client, board_kernel(&client, "say"), "isi", UINT64_C(7),
-                                       "word", UINT64_C(5000));
+    struct answer answer = client_call(&client, board_kernel(&client, "say"), "isi",
+                                       (uint64_t)CHANNEL_ENDED, "word", UINT64_C(5000));
     cr_assert_eq(answer.packet, 0, "5000 messages were taken within a second");
     board_check(&daemon_);
 }

@@ -10,7 +10,6 @@
 
 #define NUMBERS 4096
 #define POOL    2
-#define FOLDERS (POOL + 1) /* and that of linked libraries */
 
 static struct daemon daemon_;
 
@@ -188,25 +187,25 @@ static void run(unsigned first, unsigned count)
 
 Test(tvm_stress, two_hundred_sessions_one_after_another_leave_nothing)
 {
-    unsigned descriptors = board_expect(&daemon_, POOL, FOLDERS, 0);
+    unsigned descriptors = board_expect(&daemon_, POOL, POOL, 0);
     run(0, 8);
-    board_expect(&daemon_, POOL, FOLDERS, descriptors);
+    board_expect(&daemon_, POOL, POOL, descriptors);
     long before = memory();
     for (unsigned i = 0; i < 200; i++)
         run(i, 1);
-    board_expect(&daemon_, POOL, FOLDERS, descriptors);
+    board_expect(&daemon_, POOL, POOL, descriptors);
     board_check(&daemon_);
-    board_expect(&daemon_, POOL, FOLDERS, descriptors);
+    board_expect(&daemon_, POOL, POOL, descriptors);
     if (!VTA_SANITIZED)
         cr_assert_lt(memory() - before, 2048, "%ld KiB more than before", memory() - before);
 }
 
 Test(tvm_stress, forty_sessions_at_once_leave_nothing)
 {
-    unsigned descriptors = board_expect(&daemon_, POOL, FOLDERS, 0);
+    unsigned descriptors = board_expect(&daemon_, POOL, POOL, 0);
     for (unsigned round = 0; round < 3; round++) {
         run(round, 40);
-        board_expect(&daemon_, POOL, FOLDERS, descriptors);
+        board_expect(&daemon_, POOL, POOL, descriptors);
     }
     board_check(&daemon_);
 }

@@ -333,15 +333,4 @@ static int load(struct worker *worker, const char *path, struct module **module,
     return 0;
 }
 
-static int linked(struct worker *worker, const char *path, char **bytes, size_t *nbytes,
-                  struct vta_error *error)
-{
-    (void)worker;
-    if (!begins(path, "imitation"))
-        return vta_error_set(error, VTA_EFORMAT, "no imitation");
-    *bytes = strdup("linked");
-    *nbytes = 6;
-    return *bytes == NULL ? VTA_ENOMEM : 0;
-}
-
-const struct module_loader kit_loader = { load, linked };
+const struct module_loader kit_loader = { load };

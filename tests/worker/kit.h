@@ -22,7 +22,7 @@ void kit_open(struct kit *kit, const struct worker_options *options); /* NULL: k
 void kit_close(struct kit *kit);                                      /* removes its files */
 
 /* The imitation of module_dso_loader: a file that begins with "imitation" is a module of these
- * functions, "linked" is what it is linked to, and everything else is refused.
+ * functions, and everything else is refused.
  *
  *   echo(x)        returns x: ints, floats, null; a string or bytes as such
  *   add_one(a, b)  b = a + 1 for int8 tensors of any device
