@@ -1,7 +1,7 @@
-/* image.h: machine code placed in memory, ready to run: the relocatable objects of a module laid out
- * and relocated, or a shared library mapped by its program headers. For x86-64, ARM (EABI) and
- * AArch64, whatever machine this is. Runs nothing: who runs it says where memory is and what imports
- * mean.
+/* image.h: machine code placed in memory, ready to run: the relocatable objects of a module laid
+ * out and relocated, or a shared library mapped by its program headers. For x86-64, ARM (EABI) and
+ * AArch64, whatever machine this is. Runs nothing: who runs it says where memory is and what
+ * imports mean.
  *
  * image   the code and data of one module in one contiguous range of memory
  * part    a run of whole pages of it with one kind of access; no part is writable and executable
@@ -69,18 +69,19 @@ struct image {
     char *text; /* what names point to; owned */
 };
 
-/* The ELF machine of a file: 0, or VTA_EFORMAT (truncated, not ELF, neither a relocatable object nor a
- * shared library) or VTA_EHARDWARE (a machine, class or byte order that no image can hold, named).
- * *library: a shared library. */
+/* The ELF machine of a file: 0, or VTA_EFORMAT (truncated, not ELF, neither a relocatable object
+ * nor a shared library) or VTA_EHARDWARE (a machine, class or byte order that no image can hold,
+ * named). *library: a shared library. */
 int image_identify(const struct image_file *file, unsigned *machine, bool *library,
                    struct vta_error *error);
 
 /* Makes an image of objects, all for one machine, or of one shared library. Everything in the files
- * is checked. VTA_EFORMAT (damaged; a relocation that does not fit), VTA_EHARDWARE (machines differ),
- * VTA_ENOTFOUND (symbols that nobody has: up to 8 named), VTA_EEXIST (a symbol defined twice),
- * VTA_EUNSUPPORTED (a relocation type, a section or a symbol type that is not supported: named, with
- * the object and the section), VTA_ENOMEM, or what the host's reserve says. `name`: of the module, for
- * messages. After a failure there is nothing to clear. */
+ * is checked. VTA_EFORMAT (damaged; a relocation that does not fit), VTA_EHARDWARE (machines
+ * differ), VTA_ENOTFOUND (symbols that nobody has: up to 8 named), VTA_EEXIST (a symbol defined
+ * twice), VTA_EUNSUPPORTED (a relocation type, a section or a symbol type that is not supported:
+ * named, with the object and the section), VTA_ELIMIT (more than 1 GiB), VTA_ENOMEM, or what the
+ * host's reserve says. `name`: of the module, for messages. After a failure there is nothing to
+ * clear. */
 int image_load(struct image *image, const struct image_file *files, uint32_t count,
                const char *name, const struct image_host *host, struct vta_error *error);
 /* Frees everything but the host's memory. */
