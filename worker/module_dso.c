@@ -18,6 +18,7 @@
 #include "abi_calls.h"
 #include "abi_state.h"
 #include "module_build.h"
+#include "results.h"
 #include "worker.h"
 
 #define MAIN_TEXT 256
@@ -50,57 +51,6 @@ static pthread_mutex_t lookups = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- Calls --------------------------------------------------------------------------------- */
 
-/* Copies text or bytes that belong to the machine code. */
-static int copy_bytes(struct result *result, int code, const char *data, size_t nbytes,
-                      struct vta_error *error)
-{
-    char *bytes = malloc(nbytes + 1);
-    if (bytes == NULL)
-        return vta_error_set(error, VTA_ENOMEM, "no memory for a result of %zu bytes", nbytes);
-    memcpy(bytes, data, nbytes);
-    bytes[nbytes] = '\0';
-    *result = (struct result){ .code = code, .value.p = bytes, .bytes = bytes, .nbytes = nbytes };
-    return 0;
-}
-
-static int take_result(const union tvm_value *value, int code, struct result *result,
-                       struct vta_error *error)
-{
-    switch (code) {
-    case TVM_INT:
-    case TVM_UINT:
-    case TVM_BOOL:
-    case TVM_FLOAT:
-    case TVM_NULL:
-    case TVM_DTYPE:
-    case TVM_DEVICE:
-        *result = (struct result){ .code = code, .value = *value };
-        return 0;
-    case TVM_STRING:
-        if (value->s == NULL)
-            break;
-        return copy_bytes(result, code, value->s, strlen(value->s), error);
-    case TVM_BYTES: {
-        const struct tvm_bytes *bytes = value->p;
-        if (bytes == NULL)
-            break;
-        return copy_bytes(result, code, bytes->data, bytes->size, error);
-    }
-    case TVM_NDARRAY:
-        if (!abi_take_array(value->p))
-            return vta_error_set(
-                error, VTA_EINVAL,
-                "its result is a tensor that is not its own to give: TVMArrayAlloc "
-                "did not make it, or it was returned before");
-        *result = (struct result){ .code = code, .value = *value };
-        return 0;
-    default:
-        break;
-    }
-    return vta_error_set(error, VTA_EUNSUPPORTED, "its result has type code %d (%s)", code,
-                         tvm_code_name(code));
-}
-
 static int call_code(const struct kernel *kernel, union tvm_value *args, const int32_t *codes,
                      int count, struct result *result, struct vta_error *error)
 {
@@ -109,7 +59,7 @@ static int call_code(const struct kernel *kernel, union tvm_value *args, const i
     abi_forget_error();
     const int status = kernel->code(args, (int32_t *)codes, count, &value, &code, NULL);
     if (status == 0)
-        return take_result(&value, code, result, error);
+        return result_take(result, &value, code, error);
     if (abi_has_error())
         return vta_error_set(error, VTA_EINVAL, "%s", TVMGetLastError());
     return vta_error_set(error, VTA_EINVAL, "it returned %d and did not say why", status);
