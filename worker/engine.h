@@ -36,16 +36,22 @@ enum engine_fault {
 
 struct engine_outcome {
     enum engine_fault fault;
-    uint64_t pc;      /* of the instruction */
+    /* Of the instruction; with ENGINE_READ and ENGINE_WRITE, of the first of those between two
+     * jumps that it is one of. */
+    uint64_t pc;
     uint64_t address; /* that it wanted */
 };
+
+/* The number with which trap() is called as a run begins. */
+#define ENGINE_BEGIN UINT32_MAX
 
 struct engine_options {
     unsigned machine; /* EM_ARM or EM_AARCH64 */
     /* Every word in [trap_begin, trap_begin + 4 · trap_count) is an instruction that returns to its
      * caller; before it runs, trap() is called with its number, on the thread that runs. Inside,
-     * registers may be read and written, and run() called again. trap() returns 0, or nonzero to
-     * end the run with ENGINE_STOPPED. */
+     * registers may be read and written, and run() called again, which leaves lr and sp changed.
+     * trap() returns 0, or nonzero to end the run with ENGINE_STOPPED. The pages of these words and
+     * of one more are the engine's; trap_begin begins one. */
     uint64_t trap_begin;
     uint32_t trap_count;
     int (*trap)(void *context, uint32_t number);
@@ -75,14 +81,19 @@ struct engine_ops {
     void (*write_float)(struct engine *engine, uint32_t first, uint32_t count,
                         const uint64_t *values);
 
-    /* Runs from `begin` (odd: Thumb) until control reaches `until`. Nested from trap(): every
-     * register but the results is then the caller's affair. */
+    /* Runs from `begin` (odd: Thumb) until control reaches `until`, which is mapped. Nested from
+     * trap(): every register but the results is then the caller's affair. */
     void (*run)(struct engine *engine, uint64_t begin, uint64_t until,
                 struct engine_outcome *outcome);
-    /* Ends every run() that is under way, soon. Any thread. */
+    /* Ends every run() that is under way, soon; none that begins later, but from trap() of those.
+     * Any thread. */
     void (*stop)(struct engine *engine);
 };
 
 #define ENGINE_VERSION 1u
+
+/* The plugin at `path`, which stays loaded; or NULL with VTA_EUNSUPPORTED and what the system says,
+ * or which version it is. */
+const struct engine_ops *engine_load(const char *path, struct vta_error *error);
 
 #endif
