@@ -141,4 +141,4 @@ prepare_folders() {
 # BUILD_PACKAGES: what building vtad takes. scripts/test adds its own.
 # shellcheck disable=SC2034 # used by who sources this
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libuv1-dev libmsgpack-dev libcjson-dev
-    libssl-dev libsystemd-dev libarchive-dev libseccomp-dev libunicorn-dev)
+    libssl-dev libsystemd-dev libarchive-dev libseccomp-dev libffi-dev libunicorn-dev)

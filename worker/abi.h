@@ -1,5 +1,5 @@
 /* abi.h: the binary interface between TVM's compiled modules and whoever loads them: values,
- * tensors, type codes. Facts of TVM 0.8 to 0.18; the layout is the machine's own (x86-64, AArch64).
+ * tensors, type codes. Facts of TVM 0.8 to 0.18; the layout is the machine's own (x86-64, AArch64, ARM).
  */
 #ifndef VTA_WORKER_ABI_H
 #define VTA_WORKER_ABI_H
@@ -43,7 +43,8 @@ union tvm_value {
 };
 
 _Static_assert(sizeof(union tvm_value) == 8, "a value is 8 bytes");
-_Static_assert(sizeof(struct tvm_tensor) == 48, "a DLTensor is 48 bytes");
+_Static_assert(sizeof(struct tvm_tensor) == (sizeof(void *) == 8 ? 48 : 40),
+               "a DLTensor is 48 bytes, or 40");
 
 /* A compiled kernel: 0, or -1 with a message set by TVMAPISetLastError. */
 typedef int (*tvm_kernel)(union tvm_value *args, int32_t *codes, int count, union tvm_value *result,

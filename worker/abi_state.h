@@ -16,6 +16,8 @@ bool abi_has_error(void);
 /* Takes a tensor over from machine code, which has returned it. False where TVMArrayAlloc did not
  * make it, it was freed, or taken over before. */
 bool abi_take_array(const struct tvm_tensor *tensor);
+/* Hands such a tensor back to machine code. */
+void abi_give_array(const struct tvm_tensor *tensor);
 
 /* Frees the text or bytes that the calling thread's last call returned, for when it ends. */
 void abi_forget_returned(void);

@@ -326,6 +326,11 @@ bool abi_take_array(const struct tvm_tensor *tensor)
     return move_array(tensor, true);
 }
 
+void abi_give_array(const struct tvm_tensor *tensor)
+{
+    move_array(tensor, false);
+}
+
 /* ---- The end ------------------------------------------------------------------------------- */
 
 void abi_clear(struct worker *worker)

@@ -55,7 +55,8 @@ extern "C" {
     X(VTA_ETIMEOUT, -28, "timeout", "the peer did not answer in time")                             \
     X(VTA_ECLOSED, -29, "closed", "the connection is closed")                                      \
     X(VTA_EINTERNAL, -30, "internal", "a defect in vtad itself; please report it")                 \
-    X(VTA_EHAZARD, -31, "refused-hazard", "refused: a board may compute something else")
+    X(VTA_EHAZARD, -31, "refused-hazard", "refused: a board may compute something else")           \
+    X(VTA_EREFUSED, -32, "refused-code", "refused: machine code did what its memory does not allow")
 
 enum vta_error_code {
 #define VTA_ERROR_ENUM(symbol, value, name, text) symbol = value,
