@@ -79,8 +79,9 @@ int image_identify(const struct image_file *file, unsigned *machine, bool *libra
  * is checked. VTA_EFORMAT (damaged; a relocation that does not fit), VTA_EHARDWARE (machines
  * differ), VTA_ENOTFOUND (symbols that nobody has: up to 8 named), VTA_EEXIST (a symbol defined
  * twice), VTA_EUNSUPPORTED (a relocation type, a section or a symbol type that is not supported:
- * named, with the object and the section), VTA_ENOMEM, or what the host's reserve says. `name`: of
- * the module, for messages. After a failure there is nothing to clear. */
+ * named, with the object and the section), VTA_ELIMIT (more than 1 GiB), VTA_ENOMEM, or what the
+ * host's reserve says. `name`: of the module, for messages. After a failure there is nothing to
+ * clear. */
 int image_load(struct image *image, const struct image_file *files, uint32_t count,
                const char *name, const struct image_host *host, struct vta_error *error);
 /* Frees everything but the host's memory. */
