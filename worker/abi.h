@@ -43,7 +43,8 @@ union tvm_value {
 };
 
 _Static_assert(sizeof(union tvm_value) == 8, "a value is 8 bytes");
-_Static_assert(sizeof(struct tvm_tensor) == 48, "a DLTensor is 48 bytes");
+_Static_assert(sizeof(struct tvm_tensor) == (sizeof(void *) == 8 ? 48 : 40),
+               "a DLTensor is 48 bytes, or 40");
 
 /* A compiled kernel: 0, or -1 with a message set by TVMAPISetLastError. */
 typedef int (*tvm_kernel)(union tvm_value *args, int32_t *codes, int count, union tvm_value *result,

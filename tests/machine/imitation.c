@@ -370,7 +370,7 @@ KERNEL(device_workspace)
     char *buffer = VTABufferAlloc(100);
     if (workspace == NULL || buffer == NULL)
         return -1;
-    strcpy(VTABufferCPUPtr(cmd, workspace), "copied");
+    memcpy(VTABufferCPUPtr(cmd, workspace), "copied", sizeof "copied");
     VTAWriteBarrier(cmd, workspace, 8, 0, 100);
     VTABufferCopy(workspace, 0, buffer, 10, 7, 3);
     VTAReadBarrier(cmd, buffer, 8, 0, 100);
