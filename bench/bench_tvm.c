@@ -4,9 +4,11 @@
  */
 #include <limits.h>
 #include <math.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +26,9 @@
 #define TRIP      1.1
 #define COPY_GBS  1.35
 #define KERNEL_MS 0.06
+#define LOAD_MS   1.0
+#define LOAD      10.0
+#define EMULATED  3.0
 
 struct amounts {
     size_t rounds, sessions, trips;
@@ -37,6 +42,7 @@ static const struct amounts tiny = { 1, 3, 50, UINT64_C(3) << 20, 2, 1 };
 static struct bench {
     struct amounts much;
     const char *daemon_path;
+    bool emulator; /* the daemon has one */
     struct measure_table *table;
     struct peer daemon, raw;
     int session, raw_fd;
@@ -257,22 +263,22 @@ static void measure_trips(const char *name)
 
 /* ---- Copies -------------------------------------------------------------------------------- */
 
-/* Of int8. */
-static void put_shaped(struct body *body, uint64_t data, uint32_t device, const uint64_t *shape,
-                       uint32_t ndim)
+/* type: its code, and its bits times 256. */
+static void put_shaped(struct body *body, uint64_t data, uint32_t device, uint32_t type,
+                       const uint64_t *shape, uint32_t ndim)
 {
     put_u64(body, data);
     put_u32(body, device);
     put_u32(body, 0);
     put_u32(body, ndim);
-    put_u32(body, 8 << 8 | 1 << 16);
+    put_u32(body, type | 1 << 16);
     put(body, shape, ndim * sizeof *shape);
     put_u64(body, 0);
 }
 
 static void put_tensor(struct body *body, uint64_t data, uint32_t device, uint64_t elements)
 {
-    put_shaped(body, data, device, &elements, 1);
+    put_shaped(body, data, device, 8 << 8, &elements, 1);
 }
 
 static uint64_t allocate_tensor(uint32_t device, uint64_t nbytes)
@@ -406,7 +412,7 @@ static uint64_t load(const char *name)
 }
 
 /* RPCTimeEvaluator(module, name, 12, 0, number, repeat, 0, ""). */
-static uint64_t evaluator(uint64_t module, const char *name)
+static uint64_t evaluator(uint64_t module, const char *name, int64_t number)
 {
     static const uint32_t codes[] = { TVM_MODULE, TVM_STRING, TVM_INT, TVM_INT,
                                       TVM_INT,    TVM_INT,    TVM_INT, TVM_STRING };
@@ -418,7 +424,7 @@ static uint64_t evaluator(uint64_t module, const char *name)
     put_text(&values, name);
     put_u64(&values, TVM_EXT_DEV);
     put_u64(&values, 0);
-    put_u64(&values, (uint64_t)bench.much.number);
+    put_u64(&values, (uint64_t)number);
     put_u64(&values, (uint64_t)bench.much.repeat);
     put_u64(&values, 0);
     put_text(&values, "");
@@ -426,47 +432,140 @@ static uint64_t evaluator(uint64_t module, const char *name)
     return value_of(1).handle;
 }
 
-static void measure_kernel(const void *object, size_t nbytes)
+/* A kernel of a file below VTA_SHARED/tvm, with tensors on ext_dev. */
+struct kernel {
+    const char *file, *name;
+    uint32_t bits, dtype; /* of every tensor */
+    uint64_t shapes[3][4];
+};
+
+static const struct kernel gemm = { "gemm.o",
+                                    "my_gemm",
+                                    8,
+                                    TVM_DTYPE_INT,
+                                    { { 1, 64, 1, 16 }, { 64, 64, 16, 16 }, { 1, 64, 1, 16 } } };
+static const struct kernel convolution = {
+    "networks/small/graphlib-x86_64.tar",
+    "tvmgen_default_fused_nn_conv2d_nn_relu",
+    32,
+    TVM_DTYPE_FLOAT,
+    { { 1, 3, 32, 32 }, { 16, 3, 3, 3 }, { 1, 16, 32, 32 } }
+};
+
+static const char *shared_path(const char *file)
 {
-    static const uint64_t shapes[3][4] = { { 1, 64, 1, 16 }, { 64, 64, 16, 16 }, { 1, 64, 1, 16 } };
+    static char path[PATH_MAX];
+    const char *shared = getenv("VTA_SHARED");
+    snprintf(path, sizeof path, "%s/tvm/%s", shared != NULL ? shared : "../shared", file);
+    return path;
+}
+
+/* Loads the file; the module's handle. */
+static uint64_t load_shared(const char *path)
+{
+    static uint8_t content[1 << 20];
+    const char *name = strrchr(path, '/') + 1;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        give_up("a recorded module is missing");
+    size_t nbytes = fread(content, 1, sizeof content, file);
+    fclose(file);
+    upload(name, content, nbytes);
+    return load(name);
+}
+
+/* Milliseconds of a call, by the server's own evaluator. */
+static double time_kernel(const struct kernel *kernel, const char *file, int64_t number)
+{
     struct body values = { .size = 0 };
-    upload("gemm.o", object, nbytes);
-    uint64_t timed = evaluator(load("gemm.o"), "my_gemm");
+    uint64_t timed = evaluator(load_shared(shared_path(file)), kernel->name, number);
     put_u32(&values, 3);
     for (int i = 0; i < 3; i++)
         put_u32(&values, TVM_TENSOR);
     for (int i = 0; i < 3; i++) {
-        const uint64_t *shape = shapes[i];
+        const uint64_t *shape = kernel->shapes[i];
         uint64_t elements = shape[0] * shape[1] * shape[2] * shape[3];
-        uint64_t data = allocate_tensor(TVM_EXT_DEV, elements);
-        uint8_t *numbers = allocate(elements);
-        copy_to(data, TVM_EXT_DEV, numbers, elements);
+        uint64_t nbytes = elements * kernel->bits / 8;
+        uint64_t data = allocate_tensor(TVM_EXT_DEV, nbytes);
+        uint8_t *numbers = allocate(nbytes);
+        copy_to(data, TVM_EXT_DEV, numbers, nbytes);
         free(numbers);
-        put_shaped(&values, data, TVM_EXT_DEV, shape, 4);
+        put_shaped(&values, data, TVM_EXT_DEV, kernel->dtype | kernel->bits << 8, shape, 4);
     }
     call(timed, &values);
     double seconds[16];
     struct tvm_item result = value_of(1);
     size_t count = result.bytes.size / sizeof seconds[0];
     memcpy(seconds, result.bytes.data, count * sizeof seconds[0]);
-    plain_row("gemm.o, as its time evaluator reports", measure_median(seconds, count) * 1e3, "ms",
-              "ms", KERNEL_MS, false);
+    return measure_median(seconds, count) * 1e3;
 }
 
-static void measure_shared_kernel(void)
+/* The same kernel compiled for a board's processor, which is emulated. */
+static void measure_emulated(const char *name, const struct kernel *kernel, const char *file,
+                             int64_t number, double native_ms, double target)
 {
-    static uint8_t object[1 << 20];
-    const char *shared = getenv("VTA_SHARED");
+    double ms = time_kernel(kernel, file, number);
+    measure_row(bench.table, name, ms, "ms", ms / native_ms, "times the native call", target,
+                false);
+}
+
+static double link_once(const char *object)
+{
+    char *arguments[] = { "ld", "-shared", "-o", "/dev/null", (char *)object, NULL };
+    pid_t child;
+    int status = -1;
+    double start = measure_now();
+    if (posix_spawnp(&child, "ld", NULL, NULL, arguments, environ) != 0)
+        return NAN;
+    waitpid(child, &status, 0);
+    return status == 0 ? measure_now() - start : NAN;
+}
+
+/* From the request to the answer, beside a linker on the same object. */
+static void measure_load(void)
+{
+    struct samples samples;
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/tvm/gemm.o", shared != NULL ? shared : "../shared");
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        fprintf(stderr, "bench_tvm: SKIPPED: no %s (VTA_SHARED), so no compiled kernel\n", path);
+    snprintf(path, sizeof path, "%s", shared_path(gemm.file));
+    load_shared(path);
+    for (size_t i = 0; i < bench.much.rounds; i++) {
+        samples.raw[i] = link_once(path);
+        double start = measure_now();
+        load("gemm.o");
+        samples.ours[i] = measure_now() - start;
+    }
+    double ms = measure_median(samples.ours, bench.much.rounds) * 1e3;
+    plain_row("load_module of gemm.o", ms, "ms", "ms", LOAD_MS, false);
+    if (isnan(samples.raw[0]))
+        fprintf(stderr, "bench_tvm: SKIPPED: no ld, so no ratio to linking\n");
+    else
+        measure_row(bench.table, "ld -shared of gemm.o",
+                    measure_median(samples.raw, bench.much.rounds) * 1e3, "ms",
+                    1 / ratio_of(&samples), "times the load", LOAD, true);
+}
+
+static void measure_modules(void)
+{
+    const int64_t number = bench.much.number;
+    if (access(shared_path(gemm.file), R_OK) != 0) {
+        fprintf(stderr, "bench_tvm: SKIPPED: no %s (VTA_SHARED), so no compiled kernels\n",
+                shared_path(gemm.file));
         return;
     }
-    size_t nbytes = fread(object, 1, sizeof object, file);
-    fclose(file);
-    measure_kernel(object, nbytes);
+    measure_load();
+    double native = time_kernel(&gemm, gemm.file, number);
+    plain_row("gemm.o, as its time evaluator reports", native, "ms", "ms", KERNEL_MS, false);
+    double convolved = time_kernel(&convolution, convolution.file, number);
+    if (!bench.emulator) {
+        fprintf(stderr, "bench_tvm: SKIPPED: built without Unicorn, so no emulated processors\n");
+        return;
+    }
+    measure_emulated("gemm for ARM", &gemm, "arm/gemm-armv7.o", number, native, EMULATED);
+    measure_emulated("gemm for AArch64", &gemm, "arm/gemm-aarch64.o", number, native, EMULATED);
+    measure_emulated("3x3 convolution on the cpu, for ARM", &convolution,
+                     "networks/small/graphlib-armv7.tar", 1, convolved, NAN);
+    measure_emulated("3x3 convolution on the cpu, for AArch64", &convolution,
+                     "networks/small/graphlib-aarch64.tar", 1, convolved, NAN);
 }
 
 /* ---- All of it ----------------------------------------------------------------------------- */
@@ -498,7 +597,7 @@ static void measure_all(void)
     measure_trips("round trip, unbound");
     measure_copies(TVM_CPU, "cpu");
     measure_copies(TVM_EXT_DEV, "ext_dev");
-    measure_shared_kernel();
+    measure_modules();
     peer_processors(processors);
     peer_bind(0, processors[0]);
     bind_workers(processors[0]);
@@ -521,6 +620,7 @@ int main(int argc, char **argv)
     measure_options(&options, argc, argv);
     bench.much = options.smoke ? tiny : full;
     bench.daemon_path = options.daemon;
+    bench.emulator = HAVE_UNICORN;
     bench.table = measure_table_new("bench_tvm");
     measure_all();
     measure_table_print(bench.table, options.json);

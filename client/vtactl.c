@@ -6,6 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/bitstream.h"
+#include "core/text_file.h"
+
 static const struct command commands[] = {
     { "info", "", "what the daemon and its board are", 0, 0, command_info },
     { "upload", "FILE [NAME]", "send a module file", 1, 2, command_upload },
@@ -45,6 +48,36 @@ static int check_operands(const struct command *command, const struct arguments 
     return EXIT_USAGE;
 }
 
+static void warn_of_hardware(void *context, const char *text)
+{
+    fprintf(stderr, "vtactl: %s: %s\n", (const char *)context, text);
+}
+
+/* A bitstream that is a file here: says what its header says, or that it is none. */
+static void describe_bitstream(const char *path)
+{
+    struct vta_error error;
+    struct vta_bitstream bitstream;
+    char *bytes, line[VTA_BITSTREAM_LINE];
+    size_t nbytes;
+    if (vta_text_read(path, VTA_BITSTREAM_HEAD, &bytes, &nbytes, &error) != 0)
+        return; /* a name, and no file */
+    if (vta_bitstream_read(&bitstream, (const uint8_t *)bytes, nbytes, &error) == 0)
+        vta_bitstream_print(&bitstream, line);
+    else
+        snprintf(line, sizeof line, "%s", error.message);
+    fprintf(stderr, "vtactl: %s: %s\n", path, line);
+    free(bytes);
+}
+
+/* The board takes the name alone. */
+static int program(struct tool *tool, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    describe_bitstream(path);
+    return vta_program_fpga(tool->session, slash != NULL ? slash + 1 : path, &tool->error);
+}
+
 /* A session's board is its own, so what it becomes here ends with this command. */
 static int configure_board(struct tool *tool, const struct vta_hw *hw)
 {
@@ -52,7 +85,7 @@ static int configure_board(struct tool *tool, const struct vta_hw *hw)
     int rc = 0;
 
     if (arguments->bitstream != NULL)
-        rc = vta_program_fpga(tool->session, arguments->bitstream, &tool->error);
+        rc = program(tool, arguments->bitstream);
     else if (arguments->hw != NULL && !arguments->local)
         rc = vta_reconfig_runtime(tool->session, hw, &tool->error);
     return rc == 0 ? 0 : EXIT_FAILED;
@@ -61,9 +94,11 @@ static int configure_board(struct tool *tool, const struct vta_hw *hw)
 static int open_session(struct tool *tool)
 {
     const struct arguments *arguments = &tool->arguments;
+    const struct vta_hw_warnings warnings = { .line = warn_of_hardware,
+                                              .context = (void *)arguments->hw };
     struct vta_hw hw;
 
-    if (arguments->hw != NULL && vta_hw_from_file(&hw, arguments->hw, &tool->error) != 0)
+    if (arguments->hw != NULL && vta_hw_read_file(&hw, arguments->hw, &warnings, &tool->error) != 0)
         return EXIT_FAILED;
     if (arguments->local)
         tool->session = vta_local_session(arguments->hw != NULL ? &hw : NULL, &tool->error);

@@ -46,13 +46,19 @@ static bool take_clip(const struct vtac_command *command, struct vta_matmul *m)
     return true;
 }
 
+static void warn_of_hardware(void *context, const char *text)
+{
+    fprintf(stderr, "vtac: %s: %s\n", (const char *)context, text);
+}
+
 static int take(const struct vtac_command *command, int option, struct vtac_operator *op)
 {
+    const struct vta_hw_warnings warnings = { .line = warn_of_hardware, .context = optarg };
     struct vta_matmul *m = &op->matmul;
     struct vta_error error;
     switch (option) {
     case 'c':
-        if (vta_hw_from_file(&op->hw, optarg, &error) != 0)
+        if (vta_hw_read_file(&op->hw, optarg, &warnings, &error) != 0)
             return vtac_failed(command, &error);
         return VTAC_OK;
     case 'b':

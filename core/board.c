@@ -1,6 +1,7 @@
 /* board.c: one emulated board (board.h): who may run what on it, and what is left behind. */
 #include "board.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -133,6 +134,22 @@ int vta_board_reconfigure(struct vta_board *board, const struct vta_hw *hw, stru
         forget_profile(board);
     board->options.hw = *hw;
     return 0;
+}
+
+int vta_board_program(struct vta_board *board, const char *name, bool *spelled,
+                      struct vta_error *error)
+{
+    char base[VTA_BITSTREAM_NAME];
+    struct vta_hw hw;
+    const char *slash = strrchr(name, '/');
+    int n = snprintf(base, sizeof base, "%s", slash != NULL ? slash + 1 : name);
+    if (n > 4 && n < (int)sizeof base && strcmp(base + n - 4, ".bin") == 0)
+        base[n - 4] = '\0';
+    int rc = vta_hw_from_bitstream(&hw, base, board->options.hw.target, error);
+    *spelled = rc != VTA_EFORMAT;
+    if (!*spelled)
+        return 0;
+    return rc != 0 ? rc : vta_board_reconfigure(board, &hw, error);
 }
 
 struct vta_dram *vta_board_dram(struct vta_board *board, struct vta_error *error)

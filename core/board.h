@@ -43,6 +43,13 @@ const struct vta_hw *vta_board_hw(const struct vta_board *board);
 int vta_board_reconfigure(struct vta_board *board, const struct vta_hw *hw,
                           struct vta_error *error);
 
+/* "Programs the FPGA" with a bitstream by its file's name. A name that spells a configuration
+ * (1x16_i8w8a32_15_15_18_17; folders before it and .bit or .bin behind it do not count) selects it,
+ * as vta_board_reconfigure; any other keeps the one that is set. *spelled: which of both.
+ * VTA_ECONFIG: no such hardware can be. */
+int vta_board_program(struct vta_board *board, const char *name, bool *spelled,
+                      struct vta_error *error);
+
 /* DRAM, created on first call, which counts as first use of the device; NULL with *error where it
  * cannot be reserved. */
 struct vta_dram *vta_board_dram(struct vta_board *board, struct vta_error *error);

@@ -1,6 +1,7 @@
 /* hw_json.c: a hardware configuration as the text of a vta_config.json, and back.
  *
- * Accepts any bytes: what is not a configuration is refused with the key, the limit and the value.
+ * Accepts any bytes: what is not a configuration is refused with the key, the limit and the value;
+ * what is unknown is passed over with a warning, because files in use hold keys of other tools.
  * What the values must be is vta_hw_derive's to say (hw.c).
  */
 #include <vta/hw.h>
@@ -9,10 +10,13 @@
 #include "text_file.h"
 
 #include <cjson/cJSON.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TEXT_MAX 65536
+#define KEYS_MAX 64
 #define LOG_MAX  31 /* beyond every limit of vta_hw_derive, and still a shift of 32 bits */
 
 /* Every key that a text may hold; the order is that of the bits in `seen`. */
@@ -33,6 +37,7 @@ struct reading {
     struct vta_hw hw;
     uint8_t derived[DERIVED_COUNT];
     uint32_t seen; /* one bit per key */
+    const struct vta_hw_warnings *warnings;
 };
 
 static void list_names(const char *names[KEY_COUNT])
@@ -45,29 +50,56 @@ static void list_names(const char *names[KEY_COUNT])
         names[KEY_DERIVED + i] = derived_names[i];
 }
 
+/* The key of a name, or KEY_COUNT. */
+static size_t find_key(const char *const names[KEY_COUNT], const char *name)
+{
+    size_t key = 0;
+    while (key < KEY_COUNT && strcmp(names[key], name) != 0)
+        key++;
+    return key;
+}
+
+static bool is_raw(size_t key)
+{
+    return key >= KEY_RAW && key < KEY_DERIVED;
+}
+
+static bool is_seen(const struct reading *reading, size_t key)
+{
+    return (reading->seen & 1u << key) != 0;
+}
+
+static void VTA_PRINTF(2, 3) warn(const struct reading *reading, const char *format, ...)
+{
+    char line[256];
+    va_list args;
+    if (reading->warnings == NULL || reading->warnings->line == NULL)
+        return;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    for (char *at = line; *at != '\0'; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+    reading->warnings->line(reading->warnings->context, line);
+}
+
 /* ---- Reading ------------------------------------------------------------------------------- */
 
-static int read_target(struct vta_hw *hw, const cJSON *item, struct vta_error *error)
+/* A board of a kind that is not known here is simulated as any other. */
+static int read_target(struct reading *reading, const cJSON *item, struct vta_error *error)
 {
-    const char *names[VTA_TARGET_COUNT];
-    for (unsigned i = 0; i < VTA_TARGET_COUNT; i++)
-        names[i] = vta_target_name((enum vta_target)i);
     if (!cJSON_IsString(item))
         return vta_error_set(error, VTA_ECONFIG, "TARGET is not a string");
     for (unsigned i = 0; i < VTA_TARGET_COUNT; i++) {
-        if (strcmp(item->valuestring, names[i]) == 0) {
-            hw->target = (enum vta_target)i;
+        if (strcmp(item->valuestring, vta_target_name((enum vta_target)i)) == 0) {
+            reading->hw.target = (enum vta_target)i;
             return 0;
         }
     }
-    const char *nearest = vta_suggest(item->valuestring, names, VTA_TARGET_COUNT);
-    if (nearest != NULL)
-        return vta_error_set(error, VTA_ECONFIG, "TARGET '%.64s' is unknown: did you mean '%s'?",
-                             item->valuestring, nearest);
-    return vta_error_set(error, VTA_ECONFIG,
-                         "TARGET '%.64s' is unknown; known are sim, tsim, pynq, ultra96, zcu104, "
-                         "de10nano and intelfocl",
-                         item->valuestring);
+    reading->hw.target = VTA_TARGET_SIM;
+    warn(reading, "TARGET '%.64s' is unknown and taken as sim", item->valuestring);
+    return 0;
 }
 
 static int read_version(struct vta_hw *hw, const cJSON *item, struct vta_error *error)
@@ -103,7 +135,7 @@ static int read_value(struct reading *reading, size_t key, const cJSON *item,
                       struct vta_error *error)
 {
     if (key == KEY_TARGET)
-        return read_target(&reading->hw, item, error);
+        return read_target(reading, item, error);
     if (key == KEY_HW_VER)
         return read_version(&reading->hw, item, error);
     if (key >= KEY_DERIVED)
@@ -111,37 +143,78 @@ static int read_value(struct reading *reading, size_t key, const cJSON *item,
     return read_log((uint8_t *)&reading->hw + vta_hw_keys()[key - KEY_RAW].offset, item, error);
 }
 
+/* What is unknown is for judge_unknown to say. */
 static int read_item(struct reading *reading, const cJSON *item, struct vta_error *error)
 {
     const char *names[KEY_COUNT];
     list_names(names);
-    size_t key = 0;
-    while (key < KEY_COUNT && strcmp(names[key], item->string) != 0)
-        key++;
-    if (key == KEY_COUNT) {
-        const char *nearest = vta_suggest(item->string, names, KEY_COUNT);
-        if (nearest == NULL)
-            return vta_error_set(error, VTA_ECONFIG, "unknown key '%.64s'", item->string);
-        return vta_error_set(error, VTA_ECONFIG, "unknown key '%.64s': did you mean '%s'?",
-                             item->string, nearest);
-    }
-    if (reading->seen & 1u << key)
+    size_t key = find_key(names, item->string);
+    if (key == KEY_COUNT)
+        return 0;
+    if (is_seen(reading, key))
         return vta_error_set(error, VTA_ECONFIG, "%s is given twice", names[key]);
     reading->seen |= 1u << key;
     return read_value(reading, key, item, error);
+}
+
+/* Other tools have a size for each side of a weight tile. */
+static int read_block(struct reading *reading, struct vta_error *error)
+{
+    const char *names[KEY_COUNT];
+    list_names(names);
+    const size_t block = find_key(names, "LOG_BLOCK");
+    const uint8_t in = reading->derived[0], out = reading->derived[1];
+    if (is_seen(reading, block) || !is_seen(reading, KEY_DERIVED) ||
+        !is_seen(reading, KEY_DERIVED + 1))
+        return 0;
+    if (in != out)
+        return vta_error_set(
+            error, VTA_ECONFIG,
+            "LOG_BLOCK_IN is %u and LOG_BLOCK_OUT is %u, but there are only square "
+            "blocks",
+            in, out);
+    reading->hw.log_block = in;
+    reading->seen |= 1u << block;
+    return 0;
+}
+
+/* A key that is unknown is a mistake if the one that it looks like is missing. */
+static int judge_unknown(const struct reading *reading, const cJSON *root, struct vta_error *error)
+{
+    const char *names[KEY_COUNT];
+    const cJSON *item;
+    list_names(names);
+    cJSON_ArrayForEach(item, root)
+    {
+        if (find_key(names, item->string) != KEY_COUNT)
+            continue;
+        const char *nearest = vta_suggest(item->string, names, KEY_COUNT);
+        size_t key = nearest != NULL ? find_key(names, nearest) : KEY_COUNT;
+        if (is_raw(key) && !is_seen(reading, key))
+            return vta_error_set(error, VTA_ECONFIG, "%s is missing; %.64s looks like it", nearest,
+                                 item->string);
+        warn(reading, "unknown key '%.64s' is ignored%s%s", item->string,
+             nearest != NULL ? "; the nearest known one is " : "", nearest != NULL ? nearest : "");
+    }
+    return 0;
 }
 
 static int read_object(struct reading *reading, const cJSON *root, struct vta_error *error)
 {
     if (!cJSON_IsObject(root))
         return vta_error_set(error, VTA_ECONFIG, "a hardware configuration is a JSON object");
-    const cJSON *item;
-    cJSON_ArrayForEach(item, root)
-    {
-        int rc = read_item(reading, item, error);
-        if (rc != 0)
-            return rc;
-    }
+    int count = cJSON_GetArraySize(root), rc = 0;
+    if (count > KEYS_MAX)
+        return vta_error_limit(error, VTA_ECONFIG, KEYS_MAX, count,
+                               "a hardware configuration of %d keys, at most %d", count, KEYS_MAX);
+    for (const cJSON *item = root->child; item != NULL && rc == 0; item = item->next)
+        rc = read_item(reading, item, error);
+    if (rc == 0)
+        rc = read_block(reading, error);
+    if (rc == 0)
+        rc = judge_unknown(reading, root, error);
+    if (rc != 0)
+        return rc;
     const uint32_t raw = ((1u << VTA_HW_KEY_COUNT) - 1) << KEY_RAW;
     if ((reading->seen & raw) == 0)
         return vta_error_set(error, VTA_ECONFIG,
@@ -200,9 +273,10 @@ static int parse(cJSON **root, const char *text, size_t length, struct vta_error
     return rc;
 }
 
-int vta_hw_from_json(struct vta_hw *hw, const char *text, size_t length, struct vta_error *error)
+int vta_hw_read_json(struct vta_hw *hw, const char *text, size_t length,
+                     const struct vta_hw_warnings *warnings, struct vta_error *error)
 {
-    struct reading reading = { .seen = 0 };
+    struct reading reading = { .warnings = warnings };
     vta_hw_default(&reading.hw);
     cJSON *root = NULL;
     int rc = parse(&root, text, length, error);
@@ -218,18 +292,29 @@ int vta_hw_from_json(struct vta_hw *hw, const char *text, size_t length, struct 
     return rc;
 }
 
-int vta_hw_from_file(struct vta_hw *hw, const char *path, struct vta_error *error)
+int vta_hw_read_file(struct vta_hw *hw, const char *path, const struct vta_hw_warnings *warnings,
+                     struct vta_error *error)
 {
     char *text;
     size_t length;
     int rc = vta_text_read(path, TEXT_MAX, &text, &length, error);
     if (rc != 0)
         return rc;
-    rc = vta_hw_from_json(hw, text, length, error);
+    rc = vta_hw_read_json(hw, text, length, warnings, error);
     if (rc != 0)
         vta_error_prefix(error, "%s", path);
     free(text);
     return rc;
+}
+
+int vta_hw_from_json(struct vta_hw *hw, const char *text, size_t length, struct vta_error *error)
+{
+    return vta_hw_read_json(hw, text, length, NULL, error);
+}
+
+int vta_hw_from_file(struct vta_hw *hw, const char *path, struct vta_error *error)
+{
+    return vta_hw_read_file(hw, path, NULL, error);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------- */

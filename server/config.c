@@ -12,6 +12,7 @@
 #include "address.h"
 #include "core/kernels.h"
 #include "core/suggest.h"
+#include "log.h"
 
 #define FILE_BYTES_MAX (1 << 20)
 #define TVM_KEY_MAX    256
@@ -331,15 +332,23 @@ static int read_file(struct config *config, const char *path, bool required,
 
 /* ---- The whole ----------------------------------------------------------------------------- */
 
+static void warn_of_hardware(void *context, const char *text)
+{
+    (void)context;
+    log_warning("hardware: %s", text);
+}
+
 static int read_hardware(struct config *config, struct vta_error *error)
 {
+    const struct vta_hw_warnings warnings = { .line = warn_of_hardware };
     int rc = 0;
     if (config->hardware == NULL)
         vta_hw_default(&config->hw);
     else if (config->hardware[0] == '{')
-        rc = vta_hw_from_json(&config->hw, config->hardware, strlen(config->hardware), error);
+        rc = vta_hw_read_json(&config->hw, config->hardware, strlen(config->hardware), &warnings,
+                              error);
     else
-        rc = vta_hw_from_file(&config->hw, config->hardware, error);
+        rc = vta_hw_read_file(&config->hw, config->hardware, &warnings, error);
     if (rc != 0)
         vta_error_prefix(error, "hardware");
     return rc;

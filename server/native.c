@@ -6,15 +6,25 @@
 #include <string.h>
 
 #include "connection.h"
+#include "log.h"
 #include "server.h"
 
 #define HEAD_BYTES_KEPT (64u << 10) /* a reply's buffer that grew beyond is given back */
+
+/* board.reconfigure is a quick method, so this is the loop's thread. */
+static void warn_of_hardware(void *context, const char *text)
+{
+    const struct connection *connection = context;
+    log_line_of_session(LOG_LEVEL_WARNING, "session %llu: hardware: %s",
+                        (unsigned long long)connection->id, text);
+}
 
 int native_open(struct native **opened, struct connection *connection, struct vta_error *error)
 {
     struct server *server = connection->server;
     struct vta_service_options options;
     config_service_options(&server->config, &options);
+    options.warnings = (struct vta_hw_warnings){ .line = warn_of_hardware, .context = connection };
 
     struct native *native = calloc(1, sizeof *native);
     if (native == NULL)

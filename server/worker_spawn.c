@@ -40,6 +40,7 @@ static void make_start(const struct config *config, struct channel_start *start)
         .max_handles = (uint32_t)config->max_tvm_handles,
         .max_evaluations = (uint32_t)config->max_evaluations,
         .run_deadline_ms = (uint32_t)config->run_deadline_ms,
+        .call_deadline_ms = (uint32_t)config->tvm_call_deadline_ms,
         .busy_poll_us = (uint32_t)config->busy_poll_us,
         .threads = (uint32_t)(config->tvm_threads != 0 ? config->tvm_threads
                               : processors > 0         ? (uint64_t)processors

@@ -33,13 +33,11 @@ int vta_do_board_info(struct vta_request *request)
     return 0;
 }
 
-static int reconfigure(struct vta_request *request, const struct vta_hw *hw)
+/* What the board is now. */
+static int result_configuration(struct vta_request *request)
 {
+    const struct vta_hw *hw = vta_board_hw(request->service->board);
     char bitstream[VTA_BITSTREAM_NAME];
-    int rc = vta_board_reconfigure(request->service->board, hw, request->error);
-    if (rc != 0)
-        return rc;
-    hw = vta_board_hw(request->service->board);
     vta_hw_bitstream(hw, bitstream);
     vta_result_map(request, 2);
     vta_result_hardware(request, "hardware", hw);
@@ -50,15 +48,14 @@ static int reconfigure(struct vta_request *request, const struct vta_hw *hw)
 int vta_do_board_program(struct vta_request *request)
 {
     char name[VTA_NAME_MAX + 1];
-    struct vta_hw hw;
-    enum vta_target target = vta_board_hw(request->service->board)->target;
+    bool spelled;
     int rc = vta_arg_text(request, 0, name);
     if (rc == 0)
-        rc = vta_hw_from_bitstream(&hw, name, target, request->error);
-    return rc != 0 ? rc : reconfigure(request, &hw);
+        rc = vta_board_program(request->service->board, name, &spelled, request->error);
+    return rc != 0 ? rc : result_configuration(request);
 }
 
-/* One pair of a configuration map, as JSON has it. What the keys mean is vta_hw_from_json's. */
+/* One pair of a configuration map, as JSON has it. What the keys mean is vta_hw_read_json's. */
 static int add_key(cJSON *json, const msgpack_object_kv *pair, struct vta_error *error)
 {
     char key[64], what[96], text[64];
@@ -80,7 +77,8 @@ static int add_key(cJSON *json, const msgpack_object_kv *pair, struct vta_error 
     return rc;
 }
 
-static int hw_from_map(struct vta_hw *hw, const msgpack_object_map *map, struct vta_error *error)
+static int hw_from_map(struct vta_hw *hw, const msgpack_object_map *map,
+                       const struct vta_hw_warnings *warnings, struct vta_error *error)
 {
     char *text = NULL;
     int rc = 0;
@@ -96,7 +94,7 @@ static int hw_from_map(struct vta_hw *hw, const msgpack_object_map *map, struct 
     if (rc == 0 && (text = cJSON_PrintUnformatted(json)) == NULL)
         rc = vta_error_set(error, VTA_ENOMEM, "no memory for a configuration");
     if (rc == 0)
-        rc = vta_hw_from_json(hw, text, strlen(text), error);
+        rc = vta_hw_read_json(hw, text, strlen(text), warnings, error);
     cJSON_free(text);
     cJSON_Delete(json);
     return rc;
@@ -106,13 +104,14 @@ static int hw_from_map(struct vta_hw *hw, const msgpack_object_map *map, struct 
 
 int vta_do_board_reconfigure(struct vta_request *request)
 {
+    const struct vta_hw_warnings *warnings = &request->service->options.warnings;
     const msgpack_object *config = &request->params[0];
     struct vta_hw hw;
     const uint8_t *text;
     size_t length;
     int rc;
     if (config->type == MSGPACK_OBJECT_MAP) {
-        rc = hw_from_map(&hw, &config->via.map, request->error);
+        rc = hw_from_map(&hw, &config->via.map, warnings, request->error);
     } else if (config->type != MSGPACK_OBJECT_STR && config->type != MSGPACK_OBJECT_BIN) {
         rc = vta_error_set(request->error, VTA_EINVAL,
                            "params[0]: expected a map of vta_config.json's keys, or its text");
@@ -123,9 +122,11 @@ int vta_do_board_reconfigure(struct vta_request *request)
                                  "params[0]: a configuration of %zu bytes, at most %u", length,
                                  CONFIG_TEXT_MAX);
         if (rc == 0)
-            rc = vta_hw_from_json(&hw, (const char *)text, length, request->error);
+            rc = vta_hw_read_json(&hw, (const char *)text, length, warnings, request->error);
     }
-    return rc != 0 ? rc : reconfigure(request, &hw);
+    if (rc == 0)
+        rc = vta_board_reconfigure(request->service->board, &hw, request->error);
+    return rc != 0 ? rc : result_configuration(request);
 }
 
 int vta_do_board_skip_execution(struct vta_request *request)

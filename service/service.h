@@ -37,6 +37,9 @@ struct vta_service_options {
     uint64_t max_store_bytes;    /* bytes of all of them */
     struct vta_wire_limits wire; /* what hello reports */
     const char *build;           /* server's name and version, for hello; not copied */
+    struct vta_hw_warnings
+        warnings; /* of configurations that the client sends, from inside
+                     vta_service_call of board.reconfigure; line NULL: nobody hears */
 };
 
 /* 256 modules, 256 MiB of them, 4096 buffers and functions, reads of 4 MiB, runs of 60 s, 10

@@ -10,8 +10,9 @@
 
 /* Forgets the calling thread's last error, before a call into machine code. */
 void abi_forget_error(void);
-/* Whether one was set since. TVMGetLastError has it. */
-bool abi_has_error(void);
+/* Why machine code returned `status`, which is not 0: VTA_EINVAL with the error that was set since,
+ * if one was. */
+int abi_take_error(int status, struct vta_error *error);
 
 /* Takes a tensor over from machine code, which has returned it. False where TVMArrayAlloc did not
  * make it, it was freed, or taken over before. */

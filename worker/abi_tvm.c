@@ -11,7 +11,7 @@
 
 #include "abi_calls.h"
 #include "abi_state.h"
-#include "module_dso.h"
+#include "module_code.h"
 #include "parallel.h"
 #include "worker.h"
 #include "workspace.h"
@@ -44,9 +44,11 @@ void abi_forget_error(void)
     last.message[0] = '\0';
 }
 
-bool abi_has_error(void)
+int abi_take_error(int status, struct vta_error *error)
 {
-    return last.set && last.message[0] != '\0';
+    if (last.set && last.message[0] != '\0')
+        return vta_error_set(error, VTA_EINVAL, "%s", last.message);
+    return vta_error_set(error, VTA_EINVAL, "it returned %d and did not say why", status);
 }
 
 static int failed(const struct vta_error *error)
@@ -148,7 +150,7 @@ int TVMBackendGetFuncFromEnv(void *module_ctx, const char *name, void **function
     struct vta_error error;
     if (worker == NULL)
         return no_session();
-    struct function *found = module_dso_env(module_ctx, name, &error);
+    struct function *found = module_code_env(module_ctx, name, &error);
     if (found == NULL)
         return failed(&error);
     *function = found;

@@ -6,51 +6,73 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/bitstream.h"
+#include "files.h"
 #include "objects.h"
+#include "server/log.h"
 #include "worker.h"
 
 /* ---- Configuration ------------------------------------------------------------------------- */
 
-/* A bitstream's name without folders before it and the suffix of a file behind it. */
-static void bitstream_name(char name[VTA_BITSTREAM_NAME], const char *path)
+/* A file of the session with this name, uploaded to be programmed: its header goes to the log. */
+static void log_bitstream(struct worker *worker, const char *name)
 {
-    const char *slash = strrchr(path, '/');
-    const char *base = slash == NULL ? path : slash + 1;
-    size_t length = strnlen(base, VTA_BITSTREAM_NAME - 1);
-    if (length > 4 && memcmp(base + length - 4, ".bin", 4) == 0)
-        length -= 4;
-    memcpy(name, base, length);
-    name[length] = '\0';
+    struct vta_bitstream bitstream;
+    struct vta_error error;
+    char *bytes, line[VTA_BITSTREAM_LINE];
+    size_t nbytes;
+    if (files_read(worker, name, &bytes, &nbytes, &error) != 0)
+        return; /* there need not be one */
+    if (vta_bitstream_read(&bitstream, (const uint8_t *)bytes, nbytes, &error) == 0) {
+        vta_bitstream_print(&bitstream, line);
+        worker_log(worker, LOG_LEVEL_INFO, "%s: %s", name, line);
+    } else {
+        worker_log(worker, LOG_LEVEL_WARNING, "%s: %s", name, error.message);
+    }
+    free(bytes);
 }
 
-/* "Programs the FPGA": the board becomes what the bitstream is. */
+/* "Programs the FPGA": the board becomes what the bitstream is, as far as its name says so. */
 static int vta_init(struct function *function, union tvm_value *args, const int32_t *codes,
                     int count, struct result *result, struct vta_error *error)
 {
-    struct vta_board *board = function->worker->board;
-    char name[VTA_BITSTREAM_NAME];
-    struct vta_hw hw;
+    struct worker *worker = function->worker;
+    char have[VTA_BITSTREAM_NAME];
+    bool spelled;
     (void)result;
     int rc = arguments_count(function, count, 1, 1, error);
     if (rc == 0)
         rc = arguments_code(function, codes, 0, TVM_STRING, error);
     if (rc != 0)
         return rc;
-    bitstream_name(name, args[0].s);
-    rc = vta_hw_from_bitstream(&hw, name, vta_board_hw(board)->target, error);
-    return rc != 0 ? rc : vta_board_reconfigure(board, &hw, error);
+    log_bitstream(worker, args[0].s);
+    rc = vta_board_program(worker->board, args[0].s, &spelled, error);
+    if (rc == 0 && !spelled) {
+        vta_hw_bitstream(vta_board_hw(worker->board), have);
+        worker_log(worker, LOG_LEVEL_INFO,
+                   "bitstream '%.200s' is named after no configuration: the board stays %s",
+                   args[0].s, have);
+    }
+    return rc;
+}
+
+static void warn_of_hardware(void *context, const char *text)
+{
+    worker_log(context, LOG_LEVEL_WARNING, "hardware: %s", text);
 }
 
 static int reconfig_runtime(struct function *function, union tvm_value *args, const int32_t *codes,
                             int count, struct result *result, struct vta_error *error)
 {
+    const struct vta_hw_warnings warnings = { .line = warn_of_hardware,
+                                              .context = function->worker };
     struct vta_hw hw;
     (void)result;
     int rc = arguments_count(function, count, 1, 1, error);
     if (rc == 0)
         rc = arguments_code(function, codes, 0, TVM_STRING, error);
     if (rc == 0)
-        rc = vta_hw_from_json(&hw, args[0].s, strlen(args[0].s), error);
+        rc = vta_hw_read_json(&hw, args[0].s, strlen(args[0].s), &warnings, error);
     return rc != 0 ? rc : vta_board_reconfigure(function->worker->board, &hw, error);
 }
 

@@ -47,7 +47,8 @@ struct channel_start {
     struct vta_hw hw;
     uint64_t dram_bytes, max_work;
     uint64_t max_upload_bytes, max_cpu_bytes, max_message_bytes;
-    uint32_t max_files, max_handles, max_evaluations, threads, run_deadline_ms, busy_poll_us;
+    uint32_t max_files, max_handles, max_evaluations, threads;
+    uint32_t run_deadline_ms, call_deadline_ms, busy_poll_us;
     char kernels[16]; /* "": the best */
     char user[64];
     char scratch[256];

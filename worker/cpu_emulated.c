@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "abi_calls.h"
 #include "abi_state.h"
 #include "imports.h"
 #include "worker.h"
@@ -217,9 +216,7 @@ static int call_kernel(struct guest *guest, uint64_t address, const union tvm_va
         return *error = guest->error, error->code;
     if (status == 0)
         return guest_take_result(guest, call[3], call[4], result, error);
-    if (abi_has_error())
-        return vta_error_set(error, VTA_EINVAL, "%s", TVMGetLastError());
-    return vta_error_set(error, VTA_EINVAL, "it returned %d and did not say why", status);
+    return abi_take_error(status, error);
 }
 
 static int emulated_call(struct code *code, const char *name, uint64_t address,

@@ -9,6 +9,8 @@
 
 struct deadline {
     struct vta_control *control;
+    void (*passed)(void *context);
+    void *context;
     uint32_t ms;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -50,6 +52,8 @@ static void *watch(void *context)
     while (!deadline->ending) {
         if (deadline->armed != 0 && deadline_now() >= deadline->armed) {
             atomic_store(&deadline->control->stop, VTA_EDEADLINE);
+            if (deadline->passed != NULL)
+                deadline->passed(deadline->context);
             deadline->armed = 0;
             pthread_cond_broadcast(&deadline->changed); /* to who pauses */
         }
@@ -60,7 +64,7 @@ static void *watch(void *context)
 }
 
 int deadline_new(struct deadline **result, uint32_t ms, struct vta_control *control,
-                 struct vta_error *error)
+                 void (*passed)(void *context), void *context, struct vta_error *error)
 {
     pthread_condattr_t clock;
     struct deadline *deadline = calloc(1, sizeof *deadline);
@@ -68,6 +72,8 @@ int deadline_new(struct deadline **result, uint32_t ms, struct vta_control *cont
         return vta_error_set(error, VTA_ENOMEM, "no memory for a deadline");
     deadline->ms = ms;
     deadline->control = control;
+    deadline->passed = passed;
+    deadline->context = context;
     pthread_mutex_init(&deadline->lock, NULL);
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);

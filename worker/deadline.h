@@ -10,9 +10,10 @@
 
 struct deadline;
 
-/* control outlives it. */
+/* control outlives it. passed: called on the deadline's thread once control->stop is set; may be
+ * NULL, must not wait. */
 int deadline_new(struct deadline **deadline, uint32_t ms, struct vta_control *control,
-                 struct vta_error *error);
+                 void (*passed)(void *context), void *context, struct vta_error *error);
 void deadline_free(struct deadline *deadline); /* NULL is allowed */
 
 /* From now on for `ms`: then control->stop becomes VTA_EDEADLINE. NULL is allowed: nothing. */

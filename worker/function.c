@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi_state.h"
 #include "module.h"
 #include "worker.h"
 
@@ -43,15 +44,59 @@ void result_clear(struct result *result)
     *result = (struct result){ .code = TVM_NULL };
 }
 
+static int result_bytes(struct result *result, int32_t code, const void *data, size_t nbytes,
+                        struct vta_error *error)
+{
+    char *bytes = malloc(nbytes + 1);
+    if (bytes == NULL)
+        return vta_error_set(error, VTA_ENOMEM, "no memory for a result of %zu bytes", nbytes);
+    memcpy(bytes, data, nbytes);
+    bytes[nbytes] = '\0';
+    *result = (struct result){ .code = code, .value.p = bytes, .bytes = bytes, .nbytes = nbytes };
+    return 0;
+}
+
 int result_string(struct result *result, const char *text, struct vta_error *error)
 {
-    char *copy = strdup(text);
-    if (copy == NULL)
-        return vta_error_set(error, VTA_ENOMEM, "no memory for %zu bytes of text", strlen(text));
-    *result = (struct result){
-        .code = TVM_STRING, .value.p = copy, .bytes = copy, .nbytes = strlen(text)
-    };
-    return 0;
+    return result_bytes(result, TVM_STRING, text, strlen(text), error);
+}
+
+int result_take(const union tvm_value *value, int32_t code, struct result *result,
+                struct vta_error *error)
+{
+    const struct tvm_bytes *bytes;
+    switch (code) {
+    case TVM_INT:
+    case TVM_UINT:
+    case TVM_BOOL:
+    case TVM_FLOAT:
+    case TVM_NULL:
+    case TVM_DTYPE:
+    case TVM_DEVICE:
+        *result = (struct result){ .code = code, .value = *value };
+        return 0;
+    case TVM_STRING:
+        if (value->s == NULL)
+            break;
+        return result_bytes(result, code, value->s, strlen(value->s), error);
+    case TVM_BYTES:
+        bytes = value->p;
+        if (bytes == NULL)
+            break;
+        return result_bytes(result, code, bytes->data, bytes->size, error);
+    case TVM_NDARRAY:
+        if (!abi_take_array(value->p))
+            return vta_error_set(
+                error, VTA_EINVAL,
+                "its result is a tensor that is not its own to give: TVMArrayAlloc "
+                "did not make it, or it was returned before");
+        *result = (struct result){ .code = code, .value = *value };
+        return 0;
+    default:
+        break;
+    }
+    return vta_error_set(error, VTA_EUNSUPPORTED, "its result has type code %d (%s)", code,
+                         tvm_code_name(code));
 }
 
 /* ---- Calls --------------------------------------------------------------------------------- */

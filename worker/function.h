@@ -26,6 +26,11 @@ struct result {
 };
 
 void result_clear(struct result *result); /* releases what it owns; becomes TVM_NULL */
+/* What machine code returned, as a result of its own: copies text and bytes, takes a tensor over.
+ * VTA_EUNSUPPORTED for a type that cannot be a result, VTA_EINVAL for a tensor that is not the
+ * code's to give. */
+int result_take(const union tvm_value *value, int32_t code, struct result *result,
+                struct vta_error *error);
 /* Copies a text into *result. */
 int result_string(struct result *result, const char *text, struct vta_error *error);
 

@@ -295,7 +295,7 @@ static void finish(struct guest *guest, const struct engine_outcome *outcome, in
         *result = (int32_t)value;
     } else if (outcome->fault == ENGINE_STOPPED) {
         guest_fail(guest, VTA_EDEADLINE, "stopped: the call passed the deadline of %u ms",
-                   guest->cpu.worker->options.run_deadline_ms);
+                   guest->cpu.worker->options.call_deadline_ms);
     } else {
         explain(guest, outcome);
     }

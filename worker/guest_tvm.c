@@ -11,7 +11,7 @@
 #include "abi_calls.h"
 #include "abi_state.h"
 #include "imports.h"
-#include "module_dso.h"
+#include "module_code.h"
 #include "worker.h"
 
 /* Fails as TVM's functions do: −1 and the thread's last error. */
@@ -115,7 +115,7 @@ IMPORT_HANDLER(guest_get_func_from_env)
         refuse(results, "TVMBackendGetFuncFromEnv: no module of this processor, or no name");
         return;
     }
-    struct function *function = module_dso_env(code->code.module, name, &error);
+    struct function *function = module_code_env(code->code.module, name, &error);
     const uint32_t number = function != NULL ? number_of(guest, code, function) : 0;
     if (number == 0)
         refuse(results, function == NULL ? error.message : "no memory for a function");

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "imports.h"
-#include "results.h"
 
 /* Where the fields of a DLTensor are. */
 struct tensor_layout {
@@ -310,7 +309,7 @@ int guest_take_result(struct guest *guest, uint64_t value_address, uint64_t code
         read_value(guest, &value, code, &made);
     int rc = guest->error.code;
     if (rc == 0)
-        rc = result_take(result, &value, code, error);
+        rc = result_take(&value, code, result, error);
     else
         *error = guest->error;
     free(made);

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,12 +12,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "awake.h"
 #include "box.h"
 #include "channel.h"
 #include "core/kernels.h"
+#include "cpu_native.h"
+#include "engine.h"
 #include "module.h"
 #include "server/log.h"
 #include "session.h"
@@ -34,6 +38,7 @@ static struct process {
     struct awake awake;
     bool viewless; /* the box has no view: files can be opened until the first module is loaded */
     struct module_loader loader;
+    const struct engine_ops *engine;
 } process = { .client = -1 };
 
 /* Of START, then of SESSION. */
@@ -119,7 +124,7 @@ static int load_apart(struct worker *worker, const char *path, struct module **m
                       struct vta_error *error)
 {
     int rc = be_a_session(error);
-    return rc != 0 ? rc : module_dso_loader.load(worker, path, module, error);
+    return rc != 0 ? rc : module_code_loader.load(worker, path, module, error);
 }
 
 /* Where the box has no view of the file system, nothing can be opened once a client's code is
@@ -183,6 +188,22 @@ static void load_early(void)
     mallopt(M_ARENA_MAX, 2); /* each arena reserves address space, which is limited */
 }
 
+/* The emulator of other processors, which lies beside this program; NULL if it is not installed. */
+static const struct engine_ops *load_engine(void)
+{
+    static const char name[] = "vtad-engine-unicorn.so";
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof name);
+    while (n > 0 && path[n - 1] != '/')
+        n--;
+    if (n <= 0)
+        return NULL;
+    memcpy(path + n, name, sizeof name);
+    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const struct engine_ops *ops = plugin != NULL ? dlsym(plugin, ENGINE_PLUGIN_SYMBOL) : NULL;
+    return ops != NULL && ops->version == ENGINE_VERSION ? ops : NULL;
+}
+
 static int lock_in(struct channel_ready *ready, bool *moved, struct vta_error *error)
 {
     const struct channel_start *start = &process.start;
@@ -221,6 +242,8 @@ static int make_worker(const char *scratch, struct vta_error *error)
     options.board.profile = &start->profile;
     options.board_clock = start->board_clock;
     options.run_deadline_ms = start->run_deadline_ms;
+    options.call_deadline_ms = start->call_deadline_ms;
+    options.engine = process.engine;
     options.max_message_bytes = start->max_message_bytes;
     options.max_upload_bytes = start->max_upload_bytes;
     options.max_cpu_bytes = start->max_cpu_bytes;
@@ -228,12 +251,48 @@ static int make_worker(const char *scratch, struct vta_error *error)
     options.max_handles = start->max_handles;
     options.max_evaluations = start->max_evaluations;
     options.threads = start->threads;
-    process.loader = module_dso_loader;
+    process.loader = module_code_loader;
     process.loader.load = process.viewless ? load_last : load_apart;
     int rc = worker_open(&process.worker, &options, &host, &process.loader, scratch, error);
     if (rc == 0 && strcmp(scratch, "/") == 0)
         process.worker.scratch[0] = '\0'; /* what "/NAME" begins with */
     return rc;
+}
+
+/* ---- A crash of a client's code -------------------------------------------------------------- */
+
+/* Says where it was; then the process ends of the signal, as it would have anyway. What is called
+ * here would not be safe to return from into the code that was interrupted, and nothing does. */
+static void on_crash(int signal_number, siginfo_t *info, void *context)
+{
+    const ucontext_t *interrupted = context;
+    char where[256], text[512];
+#if defined(__x86_64__)
+    const uint64_t pc = (uint64_t)interrupted->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+    const uint64_t pc = interrupted->uc_mcontext.pc;
+#else
+    const uint64_t pc = 0;
+#endif
+    cpu_native_describe(pc, where, sizeof where);
+    snprintf(text, sizeof text, "SIG%s (address 0x%llx) in %s", sigabbrev_np(signal_number),
+             (unsigned long long)(uintptr_t)info->si_addr, where);
+    host_log(NULL, LOG_LEVEL_WARNING, text);
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+/* On a stack of its own, because the client's may be what overflowed. */
+static void watch_for_crashes(void)
+{
+    static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+    static char stack[64 << 10];
+    const stack_t alternate = { .ss_sp = stack, .ss_size = sizeof stack };
+    struct sigaction action = { .sa_sigaction = on_crash,
+                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND };
+    sigaltstack(&alternate, NULL);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        sigaction(signals[i], &action, NULL);
 }
 
 /* ---- The session ---------------------------------------------------------------------------- */
@@ -247,6 +306,7 @@ static int prepare(struct vta_error *error)
         rc = vta_kernels_force(process.start.kernels, error);
     if (rc == 0) {
         load_early();
+        process.engine = load_engine();
         be_the_first_to_go();
         rc = lock_in(&ready, &moved, error);
     }
@@ -270,6 +330,7 @@ static _Noreturn void serve_one(void)
     if (head.type != CHANNEL_SESSION || process.client < 0)
         end(VTA_EINTERNAL, "no session came");
     process.session = head.id;
+    watch_for_crashes();
     int flags = fcntl(process.client, F_GETFL);
     if (flags < 0 || fcntl(process.client, F_SETFL, flags & ~O_NONBLOCK) != 0)
         end(VTA_EIO, strerror(errno));

@@ -257,7 +257,7 @@ int import_trap(void *context, uint32_t number)
 {
     struct guest *guest = context;
     if (number == ENGINE_BEGIN)
-        return atomic_load(&guest->cpu.worker->control.stop) != 0;
+        return atomic_load(&guest->cpu.worker->call.stop) != 0;
     guest->calling = import_at(number)->name;
     if (number > 0)
         call(guest, number);

@@ -3,7 +3,7 @@
  *
  * The session loads through struct module_loader, and a module finds its functions through its
  * ops, so that tests and fuzz targets can put others in their place that map nothing. Machine code
- * is module_dso_loader's.
+ * is module_code_loader's.
  */
 #ifndef VTA_WORKER_MODULE_H
 #define VTA_WORKER_MODULE_H
@@ -41,13 +41,12 @@ int module_import(struct module *module, struct module *imported, struct vta_err
 
 struct module_loader {
     /* path: a file in the scratch folder, checked by files.c; .o, .tar (also gzip) and .so, told by
-     * content. Errors: VTA_EFORMAT (truncated ELF, neither of the three), VTA_EHARDWARE (another
-     * machine type, both named), VTA_ENOTFOUND (a symbol that nobody has, named). */
+     * content. Fails as upload_read and cpu_ops.load do. */
     int (*load)(struct worker *worker, const char *path, struct module **module,
                 struct vta_error *error);
 };
 
-/* The real one: elf_file.h, unpack.h, dlopen. */
-extern const struct module_loader module_dso_loader;
+/* The real one: upload.h, image.h, cpu.h. */
+extern const struct module_loader module_code_loader;
 
 #endif

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "module_dso.h"
+#include "module_code.h"
 
 #define KIND_TEXT 64
 
@@ -91,8 +91,8 @@ static bool read_kind(struct reader *reader, char kind[KIND_TEXT])
     return true;
 }
 
-int module_dso_check_tree(const uint8_t *bytes, uint64_t nbytes, const char *name,
-                          struct vta_error *error)
+int module_code_check_tree(const uint8_t *bytes, uint64_t nbytes, const char *name,
+                           struct vta_error *error)
 {
     struct reader reader = { .at = bytes, .left = nbytes };
     struct array rows = { 0 }, children = { 0 };

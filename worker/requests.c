@@ -106,7 +106,9 @@ static int call_func(struct session *session, struct tvm_reader *body, struct an
         return rc;
     }
     deadline_arm(worker->deadline);
+    deadline_arm(worker->call_deadline);
     rc = function_call(function, values->values, values->codes, (int)count, &answer->result, error);
+    deadline_disarm(worker->call_deadline);
     deadline_disarm(worker->deadline);
     return rc != 0 ? rc
                    : values_to_items(&session->objects, function->name, &answer->result,

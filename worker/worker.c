@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "abi_state.h"
+#include "cpu.h"
 #include "deadline.h"
 #include "server/log.h"
 
@@ -79,7 +80,8 @@ int worker_open(struct worker *worker, const struct worker_options *options,
     if (rc != 0)
         goto fail;
     if (options->run_deadline_ms != 0) {
-        rc = deadline_new(&worker->deadline, options->run_deadline_ms, &worker->control, error);
+        rc = deadline_new(&worker->deadline, options->run_deadline_ms, &worker->control, NULL, NULL,
+                          error);
         if (rc != 0)
             goto fail;
     }
@@ -93,7 +95,10 @@ fail:
 void worker_close(struct worker *worker)
 {
     deadline_free(worker->deadline);
+    deadline_free(worker->call_deadline);
     abi_clear(worker);
+    for (uint32_t i = 0; i < worker->cpu_count; i++)
+        worker->cpus[i]->ops->close(worker->cpus[i]);
     vta_runtime_free(worker->runtime);
     vta_board_close(worker->board);
     vta_dram_close(worker->cpu_memory);
@@ -121,6 +126,52 @@ struct vta_runtime *worker_runtime(struct worker *worker, struct vta_error *erro
     if (vta_runtime_new(&worker->runtime, worker->board, &options, error) != 0)
         worker->runtime = NULL;
     return worker->runtime;
+}
+
+/* ---- Processors ----------------------------------------------------------------------------- */
+
+/* On the deadline's thread, which starts after the first emulated processor was made. */
+static void stop_calls(void *context)
+{
+    struct worker *worker = context;
+    for (uint32_t i = 1; i < atomic_load(&worker->cpu_count); i++)
+        worker->cpus[i]->ops->stop(worker->cpus[i]);
+}
+
+static int add_cpu(struct worker *worker, unsigned machine, struct vta_error *error)
+{
+    struct cpu **cpu = &worker->cpus[worker->cpu_count];
+    const uint32_t ms = worker->options.call_deadline_ms;
+    int rc = worker->cpu_count == 0
+                 ? cpu_native_open(cpu, worker, error)
+                 : cpu_emulated_open(cpu, machine, worker, worker->options.engine, error);
+    if (rc != 0)
+        return rc;
+    if (worker->cpu_count > 0 && ms != 0 && worker->call_deadline == NULL) {
+        rc = deadline_new(&worker->call_deadline, ms, &worker->call, stop_calls, worker, error);
+        if (rc != 0) {
+            (*cpu)->ops->close(*cpu);
+            return rc;
+        }
+        deadline_arm(worker->call_deadline); /* of the call that loads the module */
+    }
+    atomic_fetch_add(&worker->cpu_count, 1);
+    return 0;
+}
+
+int worker_cpu(struct worker *worker, unsigned machine, struct cpu **cpu, struct vta_error *error)
+{
+    for (uint32_t i = 0;; i++) {
+        if (i == worker->cpu_count) {
+            int rc = add_cpu(worker, machine, error);
+            if (rc != 0)
+                return rc;
+        }
+        if (worker->cpus[i]->ops->machine == machine) {
+            *cpu = worker->cpus[i];
+            return 0;
+        }
+    }
 }
 
 /* ---- Memory of the cpu device --------------------------------------------------------------- */

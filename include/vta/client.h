@@ -79,8 +79,9 @@ VTA_API void vta_set_progress(struct vta_session *session,
 
 /* ---- The board ----------------------------------------------------------------------------- */
 
-/* Selects the hardware configuration that a bitstream's name describes. VTA_ESTATE after first
- * use of the device, unless it is the same. */
+/* Selects the hardware configuration that a bitstream's name spells, with or without ".bit";
+ * another name ("vta.bit") keeps the one that is set. VTA_ESTATE after first use of the device,
+ * unless it is the same. */
 VTA_API int vta_program_fpga(struct vta_session *session, const char *bitstream,
                              struct vta_error *error);
 

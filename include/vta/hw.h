@@ -64,16 +64,33 @@ struct vta_hw {
 /* The default: 1x16_i8w8a32_15_15_18_17, target sim. */
 VTA_API void vta_hw_default(struct vta_hw *hw);
 
-/* Reads the text of a vta_config.json. An unknown key is an error that suggests the nearest known
- * one; derived keys (LOG_BLOCK_IN, LOG_BLOCK_OUT, LOG_OUT_WIDTH, LOG_OUT_BUFF_SIZE) are accepted
- * where they agree. Keys that are missing take the default configuration's value, except that
- * VTA_EFORMAT or VTA_ECONFIG is returned for text that holds no LOG_… key at all.
+/* Who hears of what a reader passes over: a line each, printable ASCII without a newline. */
+struct vta_hw_warnings {
+    void (*line)(void *context, const char *text);
+    void *context;
+};
+
+/* Reads the text of a vta_config.json, of at most 64 keys.
+ *
+ * Passed over with a warning: an unknown key, with the nearest known one, and a TARGET that is none
+ * of enum vta_target's, which becomes sim. A key that is missing takes the default configuration's
+ * value, but is an error if an unknown key looks like it, or if no LOG_… key is there at all.
+ * Derived keys (LOG_BLOCK_IN, LOG_BLOCK_OUT, LOG_OUT_WIDTH, LOG_OUT_BUFF_SIZE) are accepted if they
+ * agree; the first two, if equal, stand for LOG_BLOCK.
+ *
+ * warnings   NULL, or with a NULL line: nobody hears of them
  *
  * Returns 0, VTA_EFORMAT (not JSON), or VTA_ECONFIG (the message names key, limit and value). */
+VTA_API int vta_hw_read_json(struct vta_hw *hw, const char *text, size_t length,
+                             const struct vta_hw_warnings *warnings, struct vta_error *error);
+
+/* The same from a file. VTA_EIO if it cannot be read; at most 64 KiB. */
+VTA_API int vta_hw_read_file(struct vta_hw *hw, const char *path,
+                             const struct vta_hw_warnings *warnings, struct vta_error *error);
+
+/* Both without warnings. */
 VTA_API int vta_hw_from_json(struct vta_hw *hw, const char *text, size_t length,
                              struct vta_error *error);
-
-/* The same from a file. VTA_EIO where it cannot be read; at most 64 KiB. */
 VTA_API int vta_hw_from_file(struct vta_hw *hw, const char *path, struct vta_error *error);
 
 /* Builds a configuration from its raw keys (target, hw_ver and the log_… members of *hw), derives

@@ -207,8 +207,8 @@ static void talk_of_mistakes(struct board *board)
     hw.log_uop_buff--;
     OK(vta_hw_derive(&hw, &failure));
     cr_assert_eq(vta_reconfig_runtime(board->session, &hw, &error), VTA_ESTATE);
-    cr_assert_eq(vta_program_fpga(board->session, "nonsense", &error), VTA_EFORMAT, "%s",
-                 vta_error_name(error.code));
+    cr_assert_eq(vta_program_fpga(board->session, "3x8_i8w8a32_13_13_16_15", &error), VTA_ECONFIG,
+                 "%s", vta_error_name(error.code));
     cr_assert_eq(vta_time_evaluator(board->add, board->arrays, 3, 0, 1, 0, NULL, &error),
                  VTA_EINVAL);
     cr_assert_eq(vta_ping(board->session, NULL, NULL), 0, "a session outlives mistakes");

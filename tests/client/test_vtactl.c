@@ -410,6 +410,31 @@ Test(vtactl, json_is_one_value_for_every_command)
     cJSON_Delete(json);
 }
 
+Test(vtactl, describes_a_bitstream_that_is_a_file)
+{
+    static const char bitstream[] = "\x00\x09\x0f\xf0\x0f\xf0\x0f\xf0\x0f\xf0\x00\x00\x01"
+                                    "a\x00\x04vta\0b\x00\x03"
+                                    "7z\0c\x00\x0b"
+                                    "2019/07/09\0d\x00\x09"
+                                    "12:34:56\0e\x00\x00\x00\x10";
+    write_scratch("vta.bit", bitstream, sizeof bitstream - 1);
+    says(run_to(0, "info --local --bitstream ./vta.bit").err,
+         "./vta.bit: design 'vta', part '7z', made 2019/07/09 12:34:56, 16 bytes");
+    says(run_to(0, "info --local --bitstream ./vta.bit").out, "1x16_i8w8a32_15_15_18_17");
+    write_scratch("vta.bit", "text", 4);
+    says(run_to(0, "info --local --bitstream vta.bit").err, "vta.bit: no bitstream");
+    write_scratch("1x8_i8w8a32_12_13_14_15.bit", "text", 4);
+    says(run_to(0, "info --local --bitstream 1x8_i8w8a32_12_13_14_15.bit").out, "1x8_i8w8a32_12");
+}
+
+Test(vtactl, says_what_it_passes_over_of_a_configuration)
+{
+    static const char config[] = "{\"LOG_BLOCK\": 4, \"LOG_BLOK\": 3}";
+    write_scratch("hw.json", config, sizeof config - 1);
+    says(run_to(0, "info --local --hw hw.json").err,
+         "hw.json: unknown key 'LOG_BLOK' is ignored; the nearest known one is LOG_BLOCK");
+}
+
 Test(vtactl, local_board_has_the_hardware_of_a_file)
 {
     static const char config[] = "{\"LOG_BLOCK\": 3, \"LOG_INP_BUFF_SIZE\": 13, "
@@ -441,7 +466,8 @@ Test(vtactl, daemons_board_gets_the_hardware_of_a_file_or_a_bitstream_for_one_co
              daemon_.port);
     says(run_to(1, command).err, "add.vta: hardware differs: LOG_BLOCK is 3 here, 4 is wanted");
     says(run_to(0, "info --local --bitstream 4x8_i8w8a32_14_15_16_17").out, "4x8_");
-    says(run_to(1, "info --local --bitstream 4x8").err, "'4x8'");
+    says(run_to(0, "info --local --bitstream vta.bit").out, "1x16_i8w8a32_15_15_18_17");
+    says(run_to(1, "info --local --bitstream 3x8_i8w8a32_14_15_16_17").err, "power of two");
     says(run_to(2, "info --local --hw hw.json --bitstream 4x8").err, "--hw does not go with");
     daemon_stop(&daemon_);
 }

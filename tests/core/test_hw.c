@@ -101,6 +101,21 @@ static const struct {
     { "1x16_i1w1a32_15_12_15_17",
       { 0, 0, 5, 0, 4, 15, 12, 15, 17 },
       { 8192, 1024, 2048, 2048, 2048, 2048 } },
+    { "1x8_i8w8a32_12_13_14_15",
+      { 3, 3, 5, 0, 3, 12, 13, 14, 15 },
+      { 1024, 256, 1024, 1024, 1024, 1024 } },
+    { "4x32_i8w8a32_15_15_18_17",
+      { 3, 3, 5, 2, 5, 15, 15, 18, 17 },
+      { 8192, 256, 256, 256, 256, 256 } },
+    { "1x16_i16w8a32_15_15_18_17",
+      { 4, 3, 5, 0, 4, 15, 15, 18, 17 },
+      { 8192, 1024, 1024, 2048, 2048, 2048 } },
+    { "1x16_i16w16a32_15_16_18_17",
+      { 4, 4, 5, 0, 4, 15, 16, 18, 17 },
+      { 8192, 512, 2048, 2048, 2048, 2048 } },
+    { "1x16_i32w32a32_15_16_19_17",
+      { 5, 5, 5, 0, 4, 15, 16, 19, 17 },
+      { 8192, 512, 1024, 2048, 2048, 2048 } },
     { "1x1_i32w32a32_3_3_3_3", { 5, 5, 5, 0, 0, 3, 3, 3, 3 }, { 2, 2, 2, 2, 2, 2 } },
     { "16x16_i8w8a32_15_15_18_17",
       { 3, 3, 5, 4, 4, 15, 15, 18, 17 },
@@ -258,17 +273,104 @@ Test(hw, refuses_numbers_that_are_not_small_and_whole)
     }
 }
 
-Test(hw, suggests_the_nearest_key_and_target)
+Test(hw, says_what_a_missing_key_is_written_like)
 {
-    refuses("{\"LOG_BACH\":0}", VTA_ECONFIG, "unknown key 'LOG_BACH': did you mean 'LOG_BATCH'?");
-    refuses("{\"log_block\":4}", VTA_ECONFIG, "did you mean 'LOG_BLOCK'?");
-    refuses("{\"LOG_OUT_BUF_SIZE\":4}", VTA_ECONFIG, "did you mean 'LOG_OUT_BUFF_SIZE'?");
-    refuses("{\"port\":4}", VTA_ECONFIG, "unknown key 'port'");
-    refuses("{\"\":4}", VTA_ECONFIG, "unknown key ''");
-    refuses("{\"TARGET\":\"ultra69\"}", VTA_ECONFIG, "did you mean 'ultra96'?");
-    refuses("{\"TARGET\":\"versal\"}", VTA_ECONFIG, "known are sim, tsim, pynq");
-    refuses("{\"TARGET\":3}", VTA_ECONFIG, "TARGET is not a string");
+    refuses("{\"LOG_BACH\":0}", VTA_ECONFIG, "LOG_BATCH is missing; LOG_BACH looks like it");
+    refuses("{\"LOG_BATCH\":0,\"LOG_BLOK\":3}", VTA_ECONFIG,
+            "LOG_BLOCK is missing; LOG_BLOK looks like it");
+    refuses("{\"log_block\":4}", VTA_ECONFIG, "LOG_BLOCK is missing; log_block looks like it");
+    refuses("{\"LOG_OUT_BUF_SIZE\":4}", VTA_ECONFIG, "none of its keys");
+    refuses("{\"port\":4}", VTA_ECONFIG, "none of its keys");
+    refuses("{\"LOG_BATCH\":0,\"TARGET\":3}", VTA_ECONFIG, "TARGET is not a string");
 }
+
+/* ---- Warnings ------------------------------------------------------------------------------ */
+
+static char warned[1024];
+
+static void keep_warning(void *context, const char *text)
+{
+    char *to = context;
+    size_t length = strlen(to);
+    snprintf(to + length, sizeof warned - length, "%s\n", text);
+}
+
+static struct vta_hw takes(const char *text, const char *warnings)
+{
+    const struct vta_hw_warnings keep = { .line = keep_warning, .context = warned };
+    struct vta_hw hw, quiet;
+    warned[0] = '\0';
+    cr_assert_eq(vta_hw_read_json(&hw, text, strlen(text), &keep, &error), 0, "%s: %s", text,
+                 error.message);
+    cr_assert_str_eq(warned, warnings);
+    cr_assert_eq(vta_hw_from_json(&quiet, text, strlen(text), &error), 0);
+    cr_assert(same(&hw, &quiet));
+    return hw;
+}
+
+Test(hw, passes_over_unknown_keys_with_a_warning)
+{
+    takes("{\"LOG_BATCH\":0,\"port\":[4]}", "unknown key 'port' is ignored\n");
+    takes("{\"LOG_BATCH\":0,\"\":{}}", "unknown key '' is ignored\n");
+    takes("{\"LOG_BLOCK\":4,\"LOG_BLOK\":3}",
+          "unknown key 'LOG_BLOK' is ignored; the nearest known one is LOG_BLOCK\n");
+    takes("{\"LOG_BATCH\":0,\"LOG_OUT_BUF_SIZE\":4}",
+          "unknown key 'LOG_OUT_BUF_SIZE' is ignored; the nearest known one is "
+          "LOG_OUT_BUFF_SIZE\n");
+    takes("{\"LOG_BATCH\":0,\"\\u001b[2J\xc3\xa9x\":1}", "unknown key '?[2J?\?x' is ignored\n");
+}
+
+Test(hw, takes_any_target)
+{
+    struct vta_hw hw = takes("{\"LOG_BATCH\":0,\"TARGET\":\"simbricks-pci\"}",
+                             "TARGET 'simbricks-pci' is unknown and taken as sim\n");
+    cr_assert_eq(hw.target, VTA_TARGET_SIM);
+    hw = takes("{\"LOG_BATCH\":0,\"TARGET\":\"ultra96\"}", "");
+    cr_assert_eq(hw.target, VTA_TARGET_ULTRA96);
+}
+
+/* As they are found in public. */
+Test(hw, takes_the_keys_of_other_tools)
+{
+    struct vta_hw want = default_hw();
+    struct vta_hw hw =
+        takes("{\"TARGET\":\"pynq\",\"HW_VER\":\"0.0.2\",\"FPGA_DEVICE\":\"xc7z020clg400-1\","
+              "\"LOG_INP_WIDTH\":3,\"LOG_WGT_WIDTH\":3,\"LOG_ACC_WIDTH\":5,\"LOG_UOP_WIDTH\":5,"
+              "\"LOG_BUS_WIDTH\":6,\"LOG_BATCH\":0,\"LOG_BLOCK_IN\":4,\"LOG_BLOCK_OUT\":4,"
+              "\"LOG_UOP_BUFF_SIZE\":15,\"LOG_INP_BUFF_SIZE\":15,\"LOG_WGT_BUFF_SIZE\":18,"
+              "\"LOG_ACC_BUFF_SIZE\":17}",
+              "unknown key 'FPGA_DEVICE' is ignored\n"
+              "unknown key 'LOG_UOP_WIDTH' is ignored; the nearest known one is LOG_INP_WIDTH\n"
+              "unknown key 'LOG_BUS_WIDTH' is ignored; the nearest known one is LOG_OUT_WIDTH\n");
+    cr_assert(vta_hw_equal(&hw, &want));
+}
+
+Test(hw, takes_two_equal_sides_for_a_block)
+{
+    struct vta_hw hw = takes("{\"LOG_BLOCK_IN\":3,\"LOG_BLOCK_OUT\":3,\"LOG_INP_BUFF_SIZE\":14,"
+                             "\"LOG_WGT_BUFF_SIZE\":16,\"LOG_ACC_BUFF_SIZE\":16}",
+                             "");
+    cr_assert_eq(hw.block, 8);
+    refuses("{\"LOG_BLOCK_IN\":3,\"LOG_BLOCK_OUT\":4}", VTA_ECONFIG,
+            "LOG_BLOCK_IN is 3 and LOG_BLOCK_OUT is 4, but there are only square blocks");
+    refuses("{\"LOG_BATCH\":0,\"LOG_BLOCK_IN\":3}", VTA_ECONFIG, "LOG_BLOCK_IN is 3, but");
+}
+
+Test(hw, refuses_more_than_64_keys)
+{
+    char text[2048] = "{\"LOG_BATCH\":0";
+    struct vta_hw hw;
+    for (int i = 0; i < 63; i++)
+        sprintf(text + strlen(text), ",\"key%d\":0", i);
+    size_t length = strlen(text);
+    strcat(text, "}");
+    cr_assert_eq(vta_hw_from_json(&hw, text, strlen(text), &error), 0, "%s", error.message);
+    strcpy(text + length, ",\"more\":0}");
+    refuses(text, VTA_ECONFIG, "a hardware configuration of 65 keys, at most 64");
+    cr_assert_eq(error.limit, 64);
+}
+
+/* ---- Keys ---------------------------------------------------------------------------------- */
 
 Test(hw, refuses_a_key_that_is_given_twice)
 {

@@ -37,13 +37,24 @@ static void as_bitstream(const uint8_t *data, size_t size)
     expect(vta_hw_equal(&hw, &again));
 }
 
+static void expect_warning(void *context, const char *text)
+{
+    ++*(unsigned *)context;
+    expect(text[0] != '\0');
+    for (; *text != '\0'; text++)
+        expect(*text >= ' ' && *text <= '~');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     as_bitstream(data, size);
 
     struct vta_hw hw, again;
     struct vta_error error = { 0 };
-    int rc = vta_hw_from_json(&hw, (const char *)data, size, &error);
+    unsigned warned = 0;
+    const struct vta_hw_warnings warnings = { .line = expect_warning, .context = &warned };
+    int rc = vta_hw_read_json(&hw, (const char *)data, size, &warnings, &error);
+    expect(warned <= 64);
     if (rc != 0) {
         expect(error.code == rc && error.message[0] != '\0');
         return 0;

@@ -1,11 +1,11 @@
-/* fuzz_upload.c: what a worker reads of uploaded machine code before it is mapped: ELF headers and
- * symbols; and of a mapped one, the tree of what it imports. The first byte says which.
+/* fuzz_upload.c: what a worker reads of an upload before it is loaded: its kind, an archive's
+ * members; and of loaded code, the tree of what it imports. The first byte says which.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/elf_file.h"
-#include "worker/module_dso.h"
+#include "worker/module_code.h"
+#include "worker/upload.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -15,33 +15,26 @@ static void must(bool holds)
         abort();
 }
 
-/* Every symbol lies whole inside the file. */
-struct file {
-    const char *begin, *end;
-};
-
-static bool take(void *context, const char *symbol)
+/* As one upload: an archive is unpacked. What is in the files is for fuzz_object and fuzz_library.
+ */
+static void read_upload(const uint8_t *bytes, size_t size)
 {
-    const struct file *file = context;
-    must(symbol >= file->begin && symbol + strlen(symbol) < file->end);
-    return true;
-}
-
-static void read_elf(const uint8_t *bytes, size_t size)
-{
-    struct file file = { (const char *)bytes, (const char *)bytes + size };
     struct vta_error error = { 0 };
-    enum elf_kind kind = ELF_OBJECT;
-    int rc = elf_check(bytes, size, "f", &kind, &error);
-    must(rc == 0 || (rc == error.code && error.message[0] != '\0' && kind == ELF_NONE));
-    if (kind == ELF_LIBRARY)
-        elf_undefined(bytes, size, take, &file);
+    struct upload upload;
+    uint8_t *copy = malloc(size + 1);
+    if (copy == NULL)
+        return;
+    memcpy(copy, bytes, size);
+    int rc = upload_take(&upload, "f", copy, size, 1u << 20, &error);
+    must(rc == 0 ? upload.count > 0 : rc == error.code && error.message[0] != '\0');
+    if (rc == 0)
+        upload_clear(&upload);
 }
 
 static void read_tree(const uint8_t *bytes, size_t size)
 {
     struct vta_error error = { 0 };
-    int rc = module_dso_check_tree(bytes, size, "f", &error);
+    int rc = module_code_check_tree(bytes, size, "f", &error);
     must(rc == 0 || rc == VTA_EFORMAT || rc == VTA_EUNSUPPORTED);
     must(rc == error.code);
 }
@@ -55,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (bytes == NULL)
         return 0;
     memcpy(bytes, data + 1, size - 1);
-    (data[0] == 'e' ? read_elf : read_tree)(bytes, size - 1);
+    (data[0] == 'e' ? read_upload : read_tree)(bytes, size - 1);
     free(bytes);
     return 0;
 }

@@ -153,6 +153,8 @@ Test(methods, a_board_is_programmed_before_its_first_use_only)
                            "2x16_i8w8a32_15_15_18_17"));
     wire_call(&fresh, "bad-configuration", "board.reconfigure", "s", "{\"LOG_BACH\": 1}");
     cr_assert(wire_says(&fresh, "LOG_BATCH"));
+    wire_call(&fresh, NULL, "board.reconfigure", "s", "{\"LOG_BATCH\": 1, \"LOG_BUS_WIDTH\": 6}");
+    daemon_wait_log(&daemon_, "hardware: unknown key 'LOG_BUS_WIDTH' is ignored");
     wire_close(&fresh);
 }
 

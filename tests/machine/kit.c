@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "worker/abi_state.h"
+
 static void keep_log(void *context, int level, const char *text)
 {
     struct kit *kit = context;
@@ -36,7 +38,7 @@ void kit_open(struct kit *kit, uint32_t threads)
     worker_options_default(&options);
     options.threads = threads;
     cr_assert_eq(
-        worker_open(&kit->worker, &options, &host, &module_dso_loader, kit->scratch, &kit->error),
+        worker_open(&kit->worker, &options, &host, &module_code_loader, kit->scratch, &kit->error),
         0, "%s", kit->error.message);
 }
 
@@ -53,8 +55,9 @@ static void expect_empty(const char *path)
 
 void kit_close(struct kit *kit)
 {
-    worker_close(&kit->worker);
+    abi_clear(&kit->worker);
     cr_expect_eq(worker_cpu_bytes(&kit->worker), 0u);
+    worker_close(&kit->worker);
     expect_empty(kit->scratch);
     cr_expect_eq(rmdir(kit->scratch), 0);
     free(kit->log);
@@ -108,7 +111,7 @@ int kit_load(struct kit *kit, const char *name, const void *bytes, size_t nbytes
              struct module **module)
 {
     char *path = kit_upload(kit, name, bytes, nbytes);
-    int rc = module_dso_loader.load(&kit->worker, path, module, &kit->error);
+    int rc = module_code_loader.load(&kit->worker, path, module, &kit->error);
     unlink(path);
     free(path);
     return rc;

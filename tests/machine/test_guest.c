@@ -498,7 +498,7 @@ ON_BOTH(guest, fails_as_native_code_does_on_the_board, "imitation")
 static void *stop_soon(void *context)
 {
     struct emulated *emulated = context;
-    atomic_store(&emulated->kit.worker.control.stop, VTA_EDEADLINE);
+    atomic_store(&emulated->kit.worker.call.stop, VTA_EDEADLINE);
     emulated->cpu->ops->stop(emulated->cpu);
     return NULL;
 }
@@ -509,7 +509,7 @@ static void expect_stopped(struct emulated *emulated, const char *name)
     cr_assert_eq(pthread_create(&thread, NULL, stop_soon, emulated), 0);
     emulated_fails(emulated, name, 0, VTA_EDEADLINE, "stopped");
     pthread_join(thread, NULL);
-    atomic_store(&emulated->kit.worker.control.stop, 0);
+    atomic_store(&emulated->kit.worker.call.stop, 0);
     expect_alive(emulated);
 }
 

@@ -8,7 +8,7 @@
 
 #include "expected.h"
 #include "kit.h"
-#include "worker/module_dso.h"
+#include "worker/module_code.h"
 
 static struct kit kit;
 static struct module *module;
@@ -326,9 +326,10 @@ Test(module, checks_every_number_of_an_import_tree)
         memcpy(bytes + at, &twelve, 8), at += 8;
         memcpy(bytes + at, "_import_tree", 12), at += 12;
         memcpy(bytes + at, numbers + 3, 48), at += 48;
-        cr_expect_eq(module_dso_check_tree(bytes, at, "t", &kit.error), rows[i].code, "row %zu", i);
+        cr_expect_eq(module_code_check_tree(bytes, at, "t", &kit.error), rows[i].code, "row %zu",
+                     i);
         if (i == 0)
             for (size_t cut = 0; cut < at; cut++)
-                cr_expect_eq(module_dso_check_tree(bytes, cut, "t", &kit.error), VTA_EFORMAT);
+                cr_expect_eq(module_code_check_tree(bytes, cut, "t", &kit.error), VTA_EFORMAT);
     }
 }

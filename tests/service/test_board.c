@@ -170,7 +170,10 @@ Test(board, is_programmed_by_a_bitstreams_name)
     cr_assert(is_text(at(map, "bitstream"), "4x8_i8w8a32_15_15_18_17"));
     cr_assert_eq(uint_at(at(map, "hardware"), "LOG_BATCH"), 2);
     cr_assert_eq(uint_at(at(cr_ok(ask(service, "hello", ""))->result, "hardware"), "LOG_BLOCK"), 3);
-    cr_fails(ask(service, "board.program", "s", "nonsense"), VTA_EFORMAT, "board.program: ");
+    map = cr_ok(ask(service, "board.program", "s", "folder/design_1_wrapper.bit"))->result;
+    cr_assert(is_text(at(map, "bitstream"), "4x8_i8w8a32_15_15_18_17"));
+    cr_fails(ask(service, "board.program", "s", "3x8_i8w8a32_15_15_18_17"), VTA_ECONFIG,
+             "not a power of two");
     cr_fails(ask(service, "board.program", "s", "1x16_i8w8a32_15_15_18_60"), VTA_ECONFIG,
              "board.program: ");
     cr_assert(is_text(at(cr_ok(ask(service, "board.info", ""))->result, "bitstream"),
@@ -190,6 +193,23 @@ Test(board, is_reconfigured_by_a_map_or_by_json)
               ->result;
     cr_assert_eq(uint_at(at(map, "hardware"), "LOG_BATCH"), 0);
     cr_assert_eq(uint_at(at(map, "hardware"), "LOG_BLOCK"), 5);
+}
+
+static char warned[256];
+
+static void keep_warning(void *context, const char *text)
+{
+    snprintf(context, sizeof warned, "%s", text);
+}
+
+Test(board, says_what_it_passes_over_of_a_configuration)
+{
+    options.warnings = (struct vta_hw_warnings){ .line = keep_warning, .context = warned };
+    struct vta_service *loud = open_service(&options);
+    cr_ok(ask(loud, "board.reconfigure", "s", "{\"LOG_BATCH\": 1, \"LOG_BUS_WIDTH\": 6}"));
+    cr_assert_not_null(strstr(warned, "'LOG_BUS_WIDTH'"), "%s", warned);
+    cr_ok(ask(loud, "board.reconfigure", "O", "LOG_BATCH", UINT64_C(0)));
+    vta_service_free(loud);
 }
 
 Test(board, refuses_configurations_that_are_none)

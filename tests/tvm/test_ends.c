@@ -64,6 +64,23 @@ Test(tvm_ends, a_worker_that_crashes_is_one_session_and_a_line_in_the_log)
     }
 }
 
+Test(tvm_ends, a_crash_names_the_function_and_the_offset_in_it)
+{
+    static const char *const files[] = { MISBEHAVE_O, MISBEHAVE_SO };
+    board_start(&daemon_, NULL);
+    for (int i = 0; i < 2; i++) {
+        client_open(&client, daemon_.port);
+        const uint64_t kernel = client_kernel(&client, client_load(&client, files[i]), "segfault");
+        struct answer answer = client_call(&client, kernel, "i", UINT64_C(3));
+        cr_assert_eq(answer.packet, 0);
+        client_close(&client);
+        const char *line = daemon_wait_log(&daemon_, "SIGSEGV");
+        cr_expect_not_null(strstr(line, "in segfault+0x"), "%s", line);
+        cr_expect_not_null(strstr(line, strrchr(files[i], '/') + 1), "%s", line);
+        daemon_wait_log(&daemon_, "ended: ");
+    }
+}
+
 Test(tvm_ends, a_call_past_its_deadline_is_killed)
 {
     board_start(&daemon_, FLAGS("--tvm-call-deadline-ms", "300"));

@@ -21,7 +21,7 @@ void kit_options(struct worker_options *options);
 void kit_open(struct kit *kit, const struct worker_options *options); /* NULL: kit_options */
 void kit_close(struct kit *kit);                                      /* removes its files */
 
-/* The imitation of module_dso_loader: a file that begins with "imitation" is a module of these
+/* The imitation of module_code_loader: a file that begins with "imitation" is a module of these
  * functions, and everything else is refused.
  *
  *   echo(x)        returns x: ints, floats, null; a string or bytes as such

@@ -555,8 +555,49 @@ Test(functions, take_the_bitstream_that_the_board_is, .init = begin, .fini = end
     }
     call(&client, &reply, init, "s", "1x16_i8w8a32_14_15_18_17.bit");
     expect_exception(&reply, "only before its first use");
-    call(&client, &reply, init, "s", "design_1_wrapper.bit");
-    expect_exception(&reply, "design_1_wrapper");
+    call(&client, &reply, init, "s", "1x3_i8w8a32_15_15_18_17.bit");
+    expect_exception(&reply, "LOG_BLOCK: 3 is not a power of two");
+}
+
+Test(functions, keep_the_configuration_for_a_bitstream_of_any_name, .init = begin, .fini = end)
+{
+    uint64_t init = function_of(&client, "tvm.contrib.vta.init");
+    call(&client, &reply, init, "s", "4x8_i8w8a32_15_15_18_17.bit");
+    expect_null(&reply);
+    call(&client, &reply, init, "s", "vta.bit");
+    expect_null(&reply);
+    cr_assert_eq(vta_board_hw(kit.worker.board)->batch, 4);
+    cr_assert_not_null(strstr(kit.log, "'vta.bit' is named after no configuration: the board stays "
+                                       "4x8_i8w8a32_15_15_18_17"));
+}
+
+Test(functions, log_what_an_uploaded_bitstream_is, .init = begin, .fini = end)
+{
+    static const char bitstream[] = "\x00\x09\x0f\xf0\x0f\xf0\x0f\xf0\x0f\xf0\x00\x00\x01"
+                                    "a\x00\x04vta\0b\x00\x03"
+                                    "7z\0c\x00\x0b"
+                                    "2019/07/09\0d\x00\x09"
+                                    "12:34:56\0e\x00\x00\x00\x10";
+    uint64_t init = function_of(&client, "tvm.contrib.vta.init");
+    uint64_t upload = function_of(&client, "tvm.rpc.server.upload");
+    call(&client, &reply, upload, "sb", "vta.bit", bitstream, sizeof bitstream - 1);
+    expect_null(&reply);
+    call(&client, &reply, init, "s", "vta.bit");
+    expect_null(&reply);
+    cr_assert_not_null(strstr(kit.log,
+                              "vta.bit: design 'vta', part '7z', made 2019/07/09 12:34:56, "
+                              "16 bytes"),
+                       "%s", kit.log);
+    call(&client, &reply, upload, "sb", "vta.bit", bitstream, sizeof bitstream - 3);
+    expect_null(&reply);
+    call(&client, &reply, init, "s", "vta.bit");
+    expect_null(&reply);
+    cr_assert_not_null(strstr(kit.log, "vta.bit: a bitstream's header that is truncated"));
+    call(&client, &reply, upload, "sb", "vta.bit", "text", (size_t)4);
+    expect_null(&reply);
+    call(&client, &reply, init, "s", "vta.bit");
+    expect_null(&reply);
+    cr_assert_not_null(strstr(kit.log, "vta.bit: no bitstream"));
 }
 
 Test(functions, reconfigure_the_board_before_its_first_use, .init = begin, .fini = end)
@@ -570,6 +611,9 @@ Test(functions, reconfigure_the_board_before_its_first_use, .init = begin, .fini
     uint64_t reconfigure = function_of(&client, "tvm.contrib.vta.reconfig_runtime");
     call(&client, &reply, reconfigure, "s", "{\"LOG_INP_WIDTH\":3");
     expect_exception(&reply, "JSON");
+    call(&client, &reply, reconfigure, "s", "{\"LOG_BATCH\":0,\"FPGA_DEVICE\":\"xc7z020\"}");
+    expect_null(&reply);
+    cr_assert_not_null(strstr(kit.log, "hardware: unknown key 'FPGA_DEVICE' is ignored"));
     call(&client, &reply, reconfigure, "s", smaller);
     expect_null(&reply);
     cr_assert_eq(vta_board_hw(kit.worker.board)->log_uop_buff, 14);

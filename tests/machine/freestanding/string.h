@@ -1,4 +1,5 @@
-/* string.h: for code that is compiled for a machine whose C library is not here. */
+/* string.h: what imitation.c and guest.c call of the C library, for compilers of machines whose library
+ * is not installed. */
 #ifndef VTA_TESTS_MACHINE_STRING_H
 #define VTA_TESTS_MACHINE_STRING_H
 
@@ -6,9 +7,9 @@
 
 void *memcpy(void *to, const void *from, size_t nbytes);
 void *memmove(void *to, const void *from, size_t nbytes);
-void *memset(void *to, int byte, size_t nbytes);
+void *memset(void *to, int value, size_t nbytes);
 int memcmp(const void *a, const void *b, size_t nbytes);
-size_t strlen(const char *text);
 int strcmp(const char *a, const char *b);
+size_t strlen(const char *text);
 
 #endif
