@@ -159,9 +159,8 @@ static const struct config_key keys[] = {
       .reload = RELOAD_NOW, .help = "pause before a tracker that went away is tried again" },
     { KEY(tracker_poll_ms), .type = CONFIG_COUNT, .min = 1, .max = 3600000, .fallback = "2000",
       .reload = RELOAD_NOW,
-      .help =
-          "how often the tracker is asked which boards it has handed out; one whose client does "
-          "not come within three times that is offered anew" },
+      .help = "how often the tracker is asked which boards it has handed out; one whose client has "
+              "not come by its fourth such answer is offered anew" },
     { KEY(serve_tracker), .type = CONFIG_TEXT, .reload = RELOAD_RESTART,
       .help = "HOST:PORT at which vtad is a TVM tracker itself; none by default" },
     { KEY(tracker_stop_key), .type = CONFIG_TEXT, .reload = RELOAD_NOW,

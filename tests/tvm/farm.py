@@ -34,19 +34,19 @@ def wait_until(holds, what):
 # ---- A daemon ----------------------------------------------------------------------------------
 
 class Vtad:
-    """A vtad on a free port, whose configuration file is config."""
+    """A vtad on a free port, or at a Unix socket, whose configuration file is config."""
 
-    def __init__(self, path, flags=(), config=None):
+    def __init__(self, path, flags=(), config=None, listen="127.0.0.1:0"):
         self.folder = tempfile.mkdtemp(prefix="vtad-test-")
         os.chmod(self.folder, 0o711)
         self.lines, self.changed, self.seen = [], threading.Condition(), 0
         self.configure(config or {})
         self.process = subprocess.Popen(
-            [path, "--config", os.path.join(self.folder, "vtad.json"), "--listen", "127.0.0.1:0",
+            [path, "--config", os.path.join(self.folder, "vtad.json"), "--listen", listen,
              "--tvm-scratch", self.folder, *flags], stderr=subprocess.PIPE, text=True)
         self.reader = threading.Thread(target=self.read_log, daemon=True)
         self.reader.start()
-        self.port = int(self.wait_log(r"^listening on 127\.0\.0\.1:(\d+)")[1])
+        self.port = int(self.wait_log(r"^listening on (?:127\.0\.0\.1:(\d+)|unix:)")[1] or 0)
 
     def configure(self, config):
         with open(os.path.join(self.folder, "vtad.json"), "w", encoding="utf-8") as file:
@@ -83,15 +83,16 @@ class Vtad:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def children(self):
+        """Its processes' ids."""
         pids = []
         for task in os.listdir(f"/proc/{self.process.pid}/task"):
             with open(f"/proc/{self.process.pid}/task/{task}/children", encoding="ascii") as file:
-                pids += file.read().split()
-        return len(pids)
+                pids += map(int, file.read().split())
+        return pids
 
     def at_rest(self, processes):
         """Its descriptors, once its workers are ready, as many as given, and nothing is at work."""
-        wait_until(lambda: self.children() == processes, f"{processes} processes")
+        wait_until(lambda: len(self.children()) == processes, f"{processes} processes")
         return self.descriptors()
 
     def kill(self):
@@ -134,21 +135,21 @@ def frame(message):
 class Peer:
     """A connection to a tracker."""
 
-    def __init__(self, port, greet=True):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT)
+    def __init__(self, port, greet=True, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout=WAIT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if greet:
             self.socket.sendall(TRACKER_MAGIC)
             assert self.read_bytes(4) == TRACKER_MAGIC
 
     def read_bytes(self, nbytes):
-        got = b""
+        got = bytearray()
         while len(got) < nbytes:
             more = self.socket.recv(nbytes - len(got))
             if not more:
                 raise ConnectionError("the tracker closed the connection")
             got += more
-        return got
+        return bytes(got)
 
     def send(self, message):
         self.socket.sendall(frame(message))
