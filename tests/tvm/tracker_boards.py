@@ -132,7 +132,7 @@ def a_refused_session_gives_its_board_back():
 def a_session_timeout_gives_the_board_back():
     with Tracker() as tracker, start(tracker, 1) as vtad:
         with Session(vtad.port, match_key(tracker.wait_puts(1)[0]), " -timeout=0.1") as session:
-            session.work()
+            assert session.code == MAGIC
             session.wait_end()
         with Session(vtad.port, match_key(tracker.wait_puts(2)[1])) as session:
             session.work()

@@ -303,7 +303,7 @@ def messages_are_limited():
 
 
 def the_magic_number_must_come_in_time():
-    with Served("--handshake-timeout-ms", "200") as tracker, tracker.peer() as peer:
+    with Served("--handshake-timeout-ms", "700") as tracker, tracker.peer() as peer:
         for said in b"", b"\x71\xf2\x02":
             late = tracker.peer(greet=False)
             late.socket.sendall(said)
