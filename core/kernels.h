@@ -20,8 +20,7 @@ struct vta_sram {
     uint32_t inp_bits, wgt_bits, out_bits;
     uint8_t *inp, *wgt; /* inp_stride and wgt_stride bytes per tile, 64-byte aligned */
     size_t inp_stride, wgt_stride;
-    int32_t *inp_sums; /* one per row of an INP tile, where the set wants it; else NULL */
-    int32_t *acc;      /* batch × block per tile */
+    int32_t *acc; /* batch × block per tile */
 };
 
 struct vta_step {
@@ -45,8 +44,8 @@ struct vta_kernels {
     const char *name;
     bool (*usable)(void); /* this processor has what it takes */
     bool (*supports)(const struct vta_hw *hw);
-    /* Sets inp_stride, wgt_stride and whether inp_sums is wanted. */
-    void (*layout)(struct vta_sram *sram, bool *wants_sums);
+    /* Sets inp_stride and wgt_stride. */
+    void (*layout)(struct vta_sram *sram);
 
     /* `tiles` tiles from packed DRAM bytes (or zeros, where from is NULL) to SRAM tile `to`. */
     void (*load_inp)(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles);

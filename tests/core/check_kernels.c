@@ -88,11 +88,9 @@ static void set_gemm(const struct vta_kernels *set, const struct case_data *c, i
                              .wgt_bits = hw->wgt_bits,
                              .out_bits = hw->out_bits,
                              .acc = acc };
-    bool wants_sums;
-    set->layout(&sram, &wants_sums);
+    set->layout(&sram);
     sram.inp = aligned(TILES * sram.inp_stride);
     sram.wgt = aligned(TILES * sram.wgt_stride);
-    sram.inp_sums = wants_sums ? aligned(TILES * hw->batch * sizeof(int32_t)) : NULL;
     set->load_inp(&sram, 0, NULL, TILES); /* zeros first, then everything in uneven pieces */
     set->load_wgt(&sram, 0, NULL, TILES);
     for (size_t t = 0, n; t < TILES; t += n) {
@@ -103,7 +101,6 @@ static void set_gemm(const struct vta_kernels *set, const struct case_data *c, i
     set->gemm(&sram, &c->block);
     free(sram.inp);
     free(sram.wgt);
-    free(sram.inp_sums);
 }
 
 /* A box of steps that stays inside TILES tiles of each memory. */
