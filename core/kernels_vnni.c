@@ -116,8 +116,69 @@ DEFINE_ROWS(4, x4, 1, 1, 8, 8)
 DEFINE_ROWS(2, x2, 1, 1, 8, 8)
 DEFINE_ROWS(1, x1, 1, 1, 8, 8)
 
+/* ---- Weights in DRAM -----------------------------------------------------------------------
+ *
+ * Blocks of 16. A row of 16 inputs, in each of the four 128-bit lanes, meets the rows of four
+ * outputs as they lie in DRAM; the four sums of four products of an output are added up at the end.
+ */
+
+/* The sums of the four lanes of each 128-bit lane, in the order of the outputs: those of a are
+ * outputs 0 to 3, of b 4 to 7 and so on. */
+static ALWAYS_INLINE __m512i add_lanes(__m512i a, __m512i b, __m512i c, __m512i d)
+{
+    const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    __m512i sums = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    return _mm512_permutexvar_epi32(order, sums);
+}
+
+/* `count` outputs from their weights in DRAM; inlined for two counts. */
+static ALWAYS_INLINE void outputs_from_dram(const struct vta_sram *sram,
+                                            const struct vta_gemm_block *g, uint32_t output,
+                                            const int count)
+{
+    const uint8_t *dram = g->dram + output * g->dram_output;
+    const __m512i zero = _mm512_setzero_si512();
+    __m512i acc[4][4], bias = zero;
+    for (int o = 0; o < count; o++)
+        for (int v = 0; v < 4; v++)
+            acc[o][v] = zero;
+    for (uint32_t s = 0; s < g->step_count; s++) {
+        const uint8_t *inp = sram->inp + (size_t)(g->src + g->steps[s].src) * 16;
+        const uint8_t *wgt = dram + (size_t)(g->steps[s].wgt - g->dram_tile) * 256;
+        const __m512i x =
+            z_flip(_mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)(const void *)inp)));
+        bias = z_dot(bias, z_flip(zero), x);
+        for (int o = 0; o < count; o++)
+            for (int v = 0; v < 4; v++)
+                acc[o][v] =
+                    z_dot(acc[o][v],
+                          z_flip(z_load(wgt + (size_t)o * g->dram_output + (size_t)v * 64)), x);
+    }
+    for (int o = 0; o < count; o++) {
+        int32_t *to = sram->acc + (size_t)(g->dst + (output + (uint32_t)o) * g->output_dst) * 16;
+        for (int v = 0; v < 4; v++)
+            acc[o][v] = z_sub(acc[o][v], bias);
+        z_store(to, z_add(z_load(to), add_lanes(acc[o][0], acc[o][1], acc[o][2], acc[o][3])));
+    }
+}
+
+static void gemm_from_dram(const struct vta_sram *sram, const struct vta_gemm_block *g)
+{
+    uint32_t output = 0;
+    for (; g->outputs - output >= 4; output += 4)
+        outputs_from_dram(sram, g, output, 4);
+    for (; output < g->outputs; output++)
+        outputs_from_dram(sram, g, output, 1);
+}
+
 static void gemm(const struct vta_sram *sram, const struct vta_gemm_block *g)
 {
+    if (g->dram != NULL) {
+        gemm_from_dram(sram, g);
+        return;
+    }
     switch (sram->block) {
         GEMM_CASE(64)
         GEMM_CASE(32)
@@ -152,6 +213,7 @@ static void layout(struct vta_sram *sram)
 {
     sram->inp_stride = sram->batch * padded(sram);
     sram->wgt_stride = sram->block * padded(sram);
+    sram->reads_dram = sram->batch == 1 && sram->block == 16 && sram->wgt_bits == 8;
 }
 
 /* Rows of 1, 2 or 4 bytes, zeros behind them, as words of unsigned bytes. */

@@ -140,7 +140,7 @@ static int execute_at_run(const struct run *run, const struct vta_plan_op *op)
     int rc;
     if (op->kind == VTA_PLAN_GEMM) {
         rc = vta_gemm_shape_make(&gemm, nest, uops, run->error);
-        rc = rc != 0 ? rc : vta_sim_gemm(run->sim, &gemm, run->control);
+        rc = rc != 0 ? rc : vta_sim_gemm(run->sim, &gemm, NULL, run->control);
     } else {
         rc = vta_alu_shape_make(&alu, nest, uops, op->kind == VTA_PLAN_ALU && !nest->use_imm,
                                 run->error);
@@ -153,6 +153,21 @@ static int execute_at_run(const struct run *run, const struct vta_plan_op *op)
     return rc;
 }
 
+static int execute_gemm(const struct run *run, const struct vta_plan_op *op)
+{
+    const struct vta_gemm_shape *shape = &run->plan->gemm_shapes[op->shape];
+    const size_t tile = run->sim->hw.dram_elem_bytes[VTA_MEM_WGT];
+    uint64_t first, next;
+    if (op->partner == VTA_NO_PARTNER || !run->sim->sram.reads_dram)
+        return vta_sim_gemm(run->sim, shape, NULL, run->control);
+    const struct vta_mem_insn *load = &run->program->insns[op->partner].mem;
+    vta_plan_weights_at(shape, load, &first, &next);
+    const struct vta_sim_weights weights = {
+        .dram = base_of(run, op->partner) + (load->dram_base + first) * tile, .output = next * tile
+    };
+    return vta_sim_gemm(run->sim, shape, &weights, run->control);
+}
+
 static int execute(const struct run *run, const struct vta_plan_op *op)
 {
     const struct vta_insn *insn = &run->program->insns[op->insn];
@@ -161,6 +176,8 @@ static int execute(const struct run *run, const struct vta_plan_op *op)
         vta_uops_load(run->sim->uop, &insn->mem, run->program->uops);
         return 0;
     case VTA_PLAN_LOAD:
+        if (op->partner != VTA_NO_PARTNER && run->sim->sram.reads_dram)
+            return 0;
         vta_sim_load(run->sim, &insn->mem, base_of(run, op->insn));
         return 0;
     case VTA_PLAN_STORE:
@@ -174,7 +191,7 @@ static int execute(const struct run *run, const struct vta_plan_op *op)
     if (op->shape == VTA_SHAPE_AT_RUN)
         return execute_at_run(run, op);
     if (op->kind == VTA_PLAN_GEMM)
-        return vta_sim_gemm(run->sim, &run->plan->gemm_shapes[op->shape], run->control);
+        return execute_gemm(run, op);
     const struct vta_alu_shape *shape = &run->plan->alu_shapes[op->shape];
     return op->kind == VTA_PLAN_RESET ? vta_sim_reset(run->sim, shape, run->control)
                                       : vta_sim_alu(run->sim, &insn->nest, shape, run->control);
