@@ -211,12 +211,10 @@ static void kernel_rows(const struct vta_kernels *kernels, const struct bench_ba
         .baseline = baseline,
         .sram = { .batch = 1, .block = 16, .inp_bits = 8, .wgt_bits = 8, .out_bits = 8 }
     };
-    bool wants_sums;
-    kernels->layout(&b.sram, &wants_sums);
+    kernels->layout(&b.sram);
     b.sram.inp = zeroed(2048 * b.sram.inp_stride);
     b.sram.wgt = zeroed(1024 * b.sram.wgt_stride);
     b.sram.acc = zeroed(2048 * 64);
-    b.sram.inp_sums = wants_sums ? zeroed(2048 * sizeof(int32_t)) : NULL;
     gemm_row(&b, "16 KiB of weights in L1", 4, (uint32_t)(4096 / b.sram.wgt_stride));
     gemm_row(&b, "over the whole WGT SRAM", 64, 16);
     load_row(&b);
@@ -224,7 +222,6 @@ static void kernel_rows(const struct vta_kernels *kernels, const struct bench_ba
     free(b.sram.inp);
     free(b.sram.wgt);
     free(b.sram.acc);
-    free(b.sram.inp_sums);
 }
 
 /* ---- Whole programs ------------------------------------------------------------------------ */

@@ -327,7 +327,8 @@ static int ready_for_streams(struct vta_board *board, const struct vta_control *
     *options = (struct vta_verify_options){ .before = board->tokens,
                                             .max_work = board->options.max_work,
                                             .reader = vta_dram_reader_fn,
-                                            .context = dram };
+                                            .context = dram,
+                                            .epoch = vta_dram_epoch(dram) };
     return 0;
 }
 

@@ -35,6 +35,7 @@ struct vta_dram {
     struct range *ranges;       /* by ascending page */
     uint32_t count, size;
     uint32_t packed; /* ranges before this index follow each other without a gap, from page 1 */
+    uint64_t frees;
 };
 
 /* Counts in an error are signed. */
@@ -98,13 +99,13 @@ static uint64_t bytes_of(uint32_t pages)
 /* The first range that begins after `page`; the one before it is the only one that may hold it. */
 static uint32_t upper_bound(const struct vta_dram *dram, uint64_t page)
 {
-    uint32_t low = 0, high = dram->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (dram->ranges[middle].page <= page)
-            low = middle + 1;
-        else
-            high = middle;
+    uint32_t low = 0;
+    for (uint32_t left = dram->count; left > 0;) {
+        const uint32_t half = left / 2;
+        /* Chosen, not jumped to: a processor cannot foresee which way a search goes. */
+        const bool below = dram->ranges[low + half].page <= page;
+        low = below ? low + half + 1 : low;
+        left = below ? left - half - 1 : half;
     }
     return low;
 }
@@ -257,6 +258,7 @@ int vta_dram_free(struct vta_dram *dram, vta_handle handle, struct vta_error *er
     discard(dram, range->page, range->pages);
     dram->used -= bytes_of(range->pages);
     dram->count--;
+    dram->frees++;
     memmove(range, range + 1, (dram->count - index) * sizeof *range);
     if (index < dram->packed)
         dram->packed = index;
@@ -356,6 +358,11 @@ const void *vta_dram_reader_fn(void *context, uint64_t address, uint64_t nbytes)
     if (offset > allocation->nbytes || nbytes > allocation->nbytes - offset)
         return NULL;
     return dram->base + address;
+}
+
+uint64_t vta_dram_epoch(const struct vta_dram *dram)
+{
+    return dram->frees + 1;
 }
 
 uint8_t *vta_dram_base(struct vta_dram *dram)

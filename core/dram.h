@@ -54,6 +54,10 @@ int vta_dram_copy(struct vta_dram *dram, vta_handle to, uint64_t to_offset, vta_
 /* A vta_dram_reader (program.h): context is the struct vta_dram. */
 const void *vta_dram_reader_fn(void *dram, uint64_t address, uint64_t nbytes);
 
+/* A number, never 0, that changes when an allocation is freed: while it stays, what lay inside an
+ * allocation still does. */
+uint64_t vta_dram_epoch(const struct vta_dram *dram);
+
 /* Host memory of address 0; addresses of live allocations may be added to it without a check by
  * who has verified them. */
 uint8_t *vta_dram_base(struct vta_dram *dram);

@@ -136,9 +136,15 @@ static uint32_t field_width(const struct vta_field *field, const struct vta_hw *
     return field->bits;
 }
 
-static int place_fields(struct vta_field_place *places, const struct vta_field *fields,
-                        size_t count, const char *format, const struct vta_hw *hw,
-                        struct vta_error *error)
+/* Widths are 1…32, so the shifts are defined. */
+static uint32_t mask_of(uint32_t width)
+{
+    return (uint32_t)((UINT64_C(1) << width) - 1);
+}
+
+static int place_fields(struct vta_field_place *places, struct vta_layout_fit *fit,
+                        const struct vta_field *fields, size_t count, const char *format,
+                        const struct vta_hw *hw, struct vta_error *error)
 {
     uint32_t bit = 0;
     for (size_t i = 0; i < count; i++) {
@@ -151,6 +157,8 @@ static int place_fields(struct vta_field_place *places, const struct vta_field *
                                    "the SRAMs are too deep for the instruction format",
                                    fields[i].name, format, bit + width);
         places[i] = (struct vta_field_place){ .bit = (uint8_t)bit, .width = (uint8_t)width };
+        fit->add[fields[i].offset / 4] = fields[i].is_signed ? UINT32_C(1) << (width - 1) : 0;
+        fit->beyond[fields[i].offset / 4] = ~mask_of(width);
         bit += width;
     }
     return 0;
@@ -170,11 +178,14 @@ int vta_layout_make(struct vta_layout *layout, const struct vta_hw *hw, struct v
     layout->uop_width[1] = (uint8_t)src;
     layout->uop_width[2] = (uint8_t)wgt;
 
-    int rc = place_fields(layout->mem, mem_fields, COUNT(mem_fields), "LOAD", hw, error);
+    int rc = place_fields(layout->mem, &layout->fit_mem, mem_fields, COUNT(mem_fields), "LOAD", hw,
+                          error);
     if (rc == 0)
-        rc = place_fields(layout->gemm, gemm_fields, COUNT(gemm_fields), "GEMM", hw, error);
+        rc = place_fields(layout->gemm, &layout->fit_gemm, gemm_fields, COUNT(gemm_fields), "GEMM",
+                          hw, error);
     if (rc == 0)
-        rc = place_fields(layout->alu, alu_fields, COUNT(alu_fields), "ALU", hw, error);
+        rc = place_fields(layout->alu, &layout->fit_alu, alu_fields, COUNT(alu_fields), "ALU", hw,
+                          error);
     return rc;
 }
 
@@ -203,12 +214,6 @@ static void store_le64(uint8_t *bytes, uint64_t word)
 {
     for (int i = 0; i < 8; i++)
         bytes[i] = (uint8_t)(word >> (8 * i));
-}
-
-/* Widths are 1…32, so the shifts are defined. */
-static uint32_t mask_of(uint32_t width)
-{
-    return (uint32_t)((UINT64_C(1) << width) - 1);
 }
 
 void vta_insn_decode(struct vta_insn *insn, const struct vta_layout *layout,
@@ -252,6 +257,23 @@ int vta_insn_encode(const struct vta_insn *insn, const struct vta_layout *layout
     store_le64(bytes, words[0]);
     store_le64(bytes + 8, words[1]);
     return 0;
+}
+
+bool vta_insn_fits(const struct vta_insn *insn, const struct vta_layout *layout)
+{
+    const struct vta_layout_fit *fit = insn->opcode <= VTA_OP_STORE  ? &layout->fit_mem
+                                       : insn->opcode == VTA_OP_GEMM ? &layout->fit_gemm
+                                       : insn->opcode == VTA_OP_ALU  ? &layout->fit_alu
+                                                                     : NULL;
+    uint32_t words[VTA_INSN_WORDS], beyond = 0;
+    if (fit == NULL) { /* FINISH: what follows the header is not looked at */
+        uint8_t bytes[VTA_INSN_BYTES];
+        return vta_insn_encode(insn, layout, bytes, NULL) == 0;
+    }
+    memcpy(words, insn, sizeof(words));
+    for (size_t i = 0; i < VTA_INSN_WORDS; i++)
+        beyond |= (words[i] + fit->add[i]) & fit->beyond[i];
+    return beyond == 0;
 }
 
 void vta_uop_decode(struct vta_uop *uop, const struct vta_layout *layout, uint32_t word)

@@ -49,6 +49,8 @@ struct vta_insn {
     };
 };
 
+#define VTA_INSN_WORDS (sizeof(struct vta_insn) / sizeof(uint32_t))
+
 struct vta_uop {
     uint32_t dst, src, wgt;
 };
@@ -109,6 +111,11 @@ struct vta_layout {
         uint8_t bit, width; /* bit 0…127 */
     } mem[VTA_LAYOUT_FIELDS], gemm[VTA_LAYOUT_FIELDS], alu[VTA_LAYOUT_FIELDS];
     uint8_t uop_width[3]; /* dst, src, wgt */
+    /* By format as above, for each word of struct vta_insn: a value fits its field if none of the
+     * bits of `beyond` is set in value + `add`. */
+    struct vta_layout_fit {
+        uint32_t add[VTA_INSN_WORDS], beyond[VTA_INSN_WORDS];
+    } fit_mem, fit_gemm, fit_alu;
 };
 
 /* VTA_ECONFIG where a format does not fit 128 bits or a micro-op 32. vta_hw_derive calls it, so a
@@ -122,6 +129,9 @@ void vta_insn_decode(struct vta_insn *insn, const struct vta_layout *layout,
 /* VTA_ERANGE where a value does not fit its field (the message names field, limit and value). */
 int vta_insn_encode(const struct vta_insn *insn, const struct vta_layout *layout,
                     uint8_t bytes[VTA_INSN_BYTES], struct vta_error *error);
+
+/* Whether vta_insn_encode would succeed; for whoever does not want the bytes. */
+bool vta_insn_fits(const struct vta_insn *insn, const struct vta_layout *layout);
 
 void vta_uop_decode(struct vta_uop *uop, const struct vta_layout *layout, uint32_t word);
 int vta_uop_encode(const struct vta_uop *uop, const struct vta_layout *layout, uint32_t *word,

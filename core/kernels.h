@@ -20,8 +20,8 @@ struct vta_sram {
     uint32_t inp_bits, wgt_bits, out_bits;
     uint8_t *inp, *wgt; /* inp_stride and wgt_stride bytes per tile, 64-byte aligned */
     size_t inp_stride, wgt_stride;
-    int32_t *inp_sums; /* one per row of an INP tile, where the set wants it; else NULL */
-    int32_t *acc;      /* batch × block per tile */
+    bool reads_dram; /* gemm takes weights in DRAM, too */
+    int32_t *acc;    /* batch × block per tile */
 };
 
 struct vta_step {
@@ -39,14 +39,20 @@ struct vta_gemm_block {
     uint32_t outputs, output_dst, output_wgt;
     const struct vta_step *steps;
     uint32_t step_count;
+    /* Not NULL (only if reads_dram, for one position): the weights are not in SRAM. Here is tile
+     * dram_tile, the first that a step names, of the first output, with the output's other tiles
+     * behind it; from output to output are dram_output bytes. wgt and output_wgt are not used. */
+    const uint8_t *dram;
+    uint32_t dram_tile;
+    size_t dram_output;
 };
 
 struct vta_kernels {
     const char *name;
     bool (*usable)(void); /* this processor has what it takes */
     bool (*supports)(const struct vta_hw *hw);
-    /* Sets inp_stride, wgt_stride and whether inp_sums is wanted. */
-    void (*layout)(struct vta_sram *sram, bool *wants_sums);
+    /* Sets inp_stride, wgt_stride and reads_dram. */
+    void (*layout)(struct vta_sram *sram);
 
     /* `tiles` tiles from packed DRAM bytes (or zeros, where from is NULL) to SRAM tile `to`. */
     void (*load_inp)(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles);

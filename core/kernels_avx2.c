@@ -28,7 +28,7 @@ static void shr_two(int32_t *dst, const int32_t *src, size_t count)
 #define LANES_SHR shr_two
 #include "lanes.h"
 
-#define USES_SUMS 0
+#define BIASED 0
 #include "kernels_rows.h"
 
 typedef __m256i y_vec;
@@ -41,6 +41,8 @@ enum {
 #define y_zero()      _mm256_setzero_si256()
 #define y_set1(x)     _mm256_set1_epi32(x)
 #define y_add(a, b)   _mm256_add_epi32(a, b)
+#define y_sub(a, b)   _mm256_sub_epi32(a, b)
+#define y_flip(x)     (x)
 
 /* The barrier keeps gcc from making all products first and spilling them. */
 static ALWAYS_INLINE __m256i y_dot(__m256i acc, __m256i w, __m256i x)
@@ -84,9 +86,15 @@ static ALWAYS_INLINE __m256i y_dot(__m256i acc, __m256i w, __m256i x)
 SMALL(x4, 4, -1, -1, -1)
 SMALL(x2, 2, -1, 0, 0)
 SMALL(x1, 1, 0, 0, 0)
-#define x4_load_wgt x4_load
-#define x2_load_wgt x2_load
-#define x1_load_wgt x1_load
+#define x4_load_wgt  x4_load
+#define x4_sub(a, b) _mm_sub_epi32(a, b)
+#define x4_flip(x)   (x)
+#define x2_load_wgt  x2_load
+#define x2_sub(a, b) _mm_sub_epi32(a, b)
+#define x2_flip(x)   (x)
+#define x1_load_wgt  x1_load
+#define x1_sub(a, b) _mm_sub_epi32(a, b)
+#define x1_flip(x)   (x)
 
 /* block, vector, vectors per row, groups per row, rows and outputs at once */
 DEFINE_ROWS(32, y, 4, 16, 2, 2)

@@ -8,7 +8,7 @@
 #define LANES neon
 #include "lanes.h"
 
-#define USES_SUMS 0
+#define BIASED 0
 #include "kernels_rows.h"
 
 static ALWAYS_INLINE int32x4_t dot(int32x4_t acc, int32x4_t w, int32x4_t x)
@@ -32,6 +32,8 @@ COMMON(q, 4)
 #define q_zero()         vdupq_n_s32(0)
 #define q_set1(x)        vdupq_n_s32(x)
 #define q_add(a, b)      vaddq_s32(a, b)
+#define q_sub(a, b)      vsubq_s32(a, b)
+#define q_flip(x)        (x)
 #define q_dot(acc, w, x) dot(acc, w, x)
 
 COMMON(d, 2)
@@ -41,6 +43,8 @@ COMMON(d, 2)
 #define d_zero()         vdupq_n_s32(0)
 #define d_set1(x)        vdupq_n_s32(x)
 #define d_add(a, b)      vaddq_s32(a, b)
+#define d_sub(a, b)      vsubq_s32(a, b)
+#define d_flip(x)        (x)
 #define d_dot(acc, w, x) dot(acc, w, x)
 
 COMMON(s, 1)
@@ -50,6 +54,8 @@ COMMON(s, 1)
 #define s_zero()         vdupq_n_s32(0)
 #define s_set1(x)        vdupq_n_s32(x)
 #define s_add(a, b)      vaddq_s32(a, b)
+#define s_sub(a, b)      vsubq_s32(a, b)
+#define s_flip(x)        (x)
 #define s_dot(acc, w, x) dot(acc, w, x)
 
 /* block, vector, vectors per row, groups per row, rows and outputs at once */
@@ -90,11 +96,10 @@ static size_t padded(const struct vta_sram *sram)
     return sram->block < 4 ? 4 : sram->block;
 }
 
-static void layout(struct vta_sram *sram, bool *wants_sums)
+static void layout(struct vta_sram *sram)
 {
     sram->inp_stride = sram->batch * padded(sram);
     sram->wgt_stride = sram->block * padded(sram);
-    *wants_sums = false;
 }
 
 static void load_inp(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles)

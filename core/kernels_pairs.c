@@ -5,11 +5,10 @@
 
 #define BLOCK_MAX 64
 
-void vta_pairs_layout(struct vta_sram *sram, bool *wants_sums)
+void vta_pairs_layout(struct vta_sram *sram)
 {
     sram->inp_stride = sram->batch * vta_pairs_row(sram) * sizeof(int16_t);
     sram->wgt_stride = sram->block * vta_pairs_row(sram) * sizeof(int16_t);
-    *wants_sums = false;
 }
 
 static void widen(int16_t *restrict to, const int8_t *restrict from, size_t count)

@@ -14,7 +14,7 @@ static inline size_t vta_pairs_row(const struct vta_sram *sram)
     return sram->block < 2 ? 2 : sram->block;
 }
 
-void vta_pairs_layout(struct vta_sram *sram, bool *wants_sums);
+void vta_pairs_layout(struct vta_sram *sram);
 void vta_pairs_load_inp(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles);
 void vta_pairs_load_wgt(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles);
 

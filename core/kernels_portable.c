@@ -30,15 +30,14 @@ static bool is_wide(const struct vta_sram *sram)
 
 /* ---- Loading ------------------------------------------------------------------------------- */
 
-static void layout(struct vta_sram *sram, bool *wants_sums)
+static void layout(struct vta_sram *sram)
 {
     if (!is_wide(sram)) {
-        vta_pairs_layout(sram, wants_sums);
+        vta_pairs_layout(sram);
         return;
     }
     sram->inp_stride = (size_t)sram->batch * sram->block * sizeof(int32_t);
     sram->wgt_stride = (size_t)sram->block * sram->block * sizeof(int32_t);
-    *wants_sums = false;
 }
 
 static void load_wide(int32_t *to, const uint8_t *from, size_t count, uint32_t bits)

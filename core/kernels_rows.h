@@ -9,6 +9,11 @@
  *
  * The including file defines, for each vector width in use, WIDTH_load, WIDTH_store, WIDTH_zero,
  * WIDTH_set1, WIDTH_add and WIDTH_dot, and types WIDTH_vec; then DEFINE_ROWS per block size.
+ *
+ * If a set's DOT multiplies unsigned by signed numbers, it defines BIASED as 1: INP and WGT then
+ * hold numbers + 128, WIDTH_flip makes them signed, and WIDTH_sub takes away what the 128 that is
+ * left in the other factor has added. That is the same for all rows (or all outputs), so it is
+ * computed once for them.
  */
 #ifndef VTA_CORE_KERNELS_ROWS_H
 #define VTA_CORE_KERNELS_ROWS_H
@@ -18,7 +23,7 @@
 #include "kernels.h"
 
 /* Keeps the compiler from splitting addresses into sums that it then has to spill. */
-#define KEEP_IN_REGISTER(pointer) __asm__("" : "+r"(pointer))
+#define KEEP_IN_REGISTER(value) __asm__("" : "+r"(value))
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
@@ -28,8 +33,6 @@ struct vta_rows {
     size_t acc_stride;
     const uint8_t *inp;
     size_t inp_stride, inp_tile;
-    const int32_t *sums; /* NULL where the set wants none */
-    size_t sums_stride, sums_tile;
     const uint8_t *wgt;
     size_t wgt_tile;
     const struct vta_step *steps;
@@ -43,89 +46,68 @@ static ALWAYS_INLINE int32_t vta_group(const uint8_t *bytes)
     return group;
 }
 
+/* Accumulators for each vector of N, so that the dot products of one group need not wait for those
+ * of the group before. */
+#define VTA_ROWS_DEPTH(N) ((N) >= 8 ? 1 : (N) >= 4 ? 2 : 4)
+
+/* Five rows share a pointer: their distances from it are what an address can hold. */
+#define VTA_ROWS_POINTERS(R) (((R) + 4) / 5)
+
 /* name: R rows of V vectors, G groups each. */
 #define DEFINE_ROWS_R(name, W, V, G, R)                                                            \
     static void name(const struct vta_rows *rows)                                                  \
     {                                                                                              \
-        W##_vec acc[R][V];                                                                         \
-        int32_t correction[R];                                                                     \
-        for (int r = 0; r < (R); r++) {                                                            \
-            correction[r] = 0;                                                                     \
-            for (int v = 0; v < (V); v++)                                                          \
-                acc[r][v] = W##_load(rows->acc + (size_t)r * rows->acc_stride + v * W##_lanes);    \
-        }                                                                                          \
+        enum {                                                                                     \
+            A = VTA_ROWS_DEPTH((R) * (V)),                                                         \
+            B = VTA_ROWS_DEPTH(2 * (V))                                                            \
+        };                                                                                         \
+        size_t stride = rows->inp_stride;                                                          \
+        W##_vec acc[R][V][A], bias[V][B];                                                          \
+        for (int v = 0; v < (V); v++)                                                              \
+            for (int b = 0; b < B; b++)                                                            \
+                bias[v][b] = W##_zero();                                                           \
+        for (int r = 0; r < (R); r++)                                                              \
+            for (int v = 0; v < (V); v++) {                                                        \
+                acc[r][v][0] = W##_load(rows->acc + (size_t)r * rows->acc_stride + v * W##_lanes); \
+                for (int a = 1; a < A; a++)                                                        \
+                    acc[r][v][a] = W##_zero();                                                     \
+            }                                                                                      \
         for (uint32_t s = 0; s < rows->step_count; s++) {                                          \
             const uint8_t *wgt = rows->wgt + rows->steps[s].wgt * rows->wgt_tile;                  \
-            const uint8_t *row[R];                                                                 \
+            KEEP_IN_REGISTER(stride);                                                              \
+            const uint8_t *row[VTA_ROWS_POINTERS(R)];                                              \
             row[0] = rows->inp + rows->steps[s].src * rows->inp_tile;                              \
-            for (int r = 1; r < (R); r++) {                                                        \
-                row[r] = row[r - 1] + rows->inp_stride;                                            \
-                KEEP_IN_REGISTER(row[r]);                                                          \
+            for (int p = 1; p < VTA_ROWS_POINTERS(R); p++) {                                       \
+                row[p] = row[p - 1] + 5 * stride;                                                  \
+                KEEP_IN_REGISTER(row[p]);                                                          \
             }                                                                                      \
-            if (USES_SUMS)                                                                         \
-                for (int r = 0; r < (R); r++)                                                      \
-                    correction[r] =                                                                \
-                        (int32_t)((uint32_t)correction[r] +                                        \
-                                  (uint32_t)rows->sums[rows->steps[s].src * rows->sums_tile +      \
-                                                       (size_t)r * rows->sums_stride]);            \
             _Pragma("GCC unroll 16") for (int g = 0; g < (G); g++)                                 \
             {                                                                                      \
                 W##_vec w[V];                                                                      \
-                for (int v = 0; v < (V); v++)                                                      \
-                    w[v] = W##_load_wgt(wgt + ((size_t)g * (V) + v) * W##_lanes * 4);              \
+                for (int v = 0; v < (V); v++) {                                                    \
+                    w[v] = W##_flip(W##_load_wgt(wgt + ((size_t)g * (V) + v) * W##_lanes * 4));    \
+                    if (BIASED)                                                                    \
+                        bias[v][g % B] = W##_dot(bias[v][g % B], W##_flip(W##_zero()), w[v]);      \
+                }                                                                                  \
                 for (int r = 0; r < (R); r++) {                                                    \
-                    W##_vec x = W##_set1(vta_group(row[r] + 4 * g));                               \
+                    W##_vec x =                                                                    \
+                        W##_set1(vta_group(row[r / 5] + (size_t)(r % 5) * stride + 4 * g));        \
                     for (int v = 0; v < (V); v++)                                                  \
-                        acc[r][v] = W##_dot(acc[r][v], w[v], x);                                   \
+                        acc[r][v][g % A] = W##_dot(acc[r][v][g % A], x, w[v]);                     \
                 }                                                                                  \
             }                                                                                      \
         }                                                                                          \
-        for (int r = 0; r < (R); r++) {                                                            \
+        for (int v = 0; v < (V); v++)                                                              \
+            for (int b = 1; b < B; b++)                                                            \
+                bias[v][0] = W##_add(bias[v][0], bias[v][b]);                                      \
+        for (int r = 0; r < (R); r++)                                                              \
             for (int v = 0; v < (V); v++) {                                                        \
-                if (USES_SUMS)                                                                     \
-                    acc[r][v] = W##_add(acc[r][v], W##_set1(correction[r]));                       \
-                W##_store(rows->acc + (size_t)r * rows->acc_stride + v * W##_lanes, acc[r][v]);    \
+                for (int a = 1; a < A; a++)                                                        \
+                    acc[r][v][0] = W##_add(acc[r][v][0], acc[r][v][a]);                            \
+                if (BIASED)                                                                        \
+                    acc[r][v][0] = W##_sub(acc[r][v][0], bias[v][0]);                              \
+                W##_store(rows->acc + (size_t)r * rows->acc_stride + v * W##_lanes, acc[r][v][0]); \
             }                                                                                      \
-        }                                                                                          \
-    }
-
-/* One row: four accumulators in turn, so that a step does not wait for the one before it. */
-#define DEFINE_ROWS_1(name, W, V, G)                                                               \
-    static void name(const struct vta_rows *rows)                                                  \
-    {                                                                                              \
-        enum {                                                                                     \
-            A = (V) >= 4 ? 1 : 4 / (V)                                                             \
-        };                                                                                         \
-        W##_vec acc[A][V];                                                                         \
-        int32_t correction = 0;                                                                    \
-        for (int v = 0; v < (V); v++) {                                                            \
-            acc[0][v] = W##_load(rows->acc + v * W##_lanes);                                       \
-            for (int a = 1; a < A; a++)                                                            \
-                acc[a][v] = W##_zero();                                                            \
-        }                                                                                          \
-        for (uint32_t s = 0; s < rows->step_count; s++) {                                          \
-            const uint8_t *wgt = rows->wgt + rows->steps[s].wgt * rows->wgt_tile;                  \
-            const uint8_t *inp = rows->inp + rows->steps[s].src * rows->inp_tile;                  \
-            if (USES_SUMS)                                                                         \
-                correction =                                                                       \
-                    (int32_t)((uint32_t)correction +                                               \
-                              (uint32_t)rows->sums[rows->steps[s].src * rows->sums_tile]);         \
-            _Pragma("GCC unroll 16") for (int g = 0; g < (G); g++)                                 \
-            {                                                                                      \
-                W##_vec x = W##_set1(vta_group(inp + 4 * g));                                      \
-                for (int v = 0; v < (V); v++)                                                      \
-                    acc[g % A][v] =                                                                \
-                        W##_dot(acc[g % A][v],                                                     \
-                                W##_load_wgt(wgt + ((size_t)g * (V) + v) * W##_lanes * 4), x);     \
-            }                                                                                      \
-        }                                                                                          \
-        for (int v = 0; v < (V); v++) {                                                            \
-            for (int a = 1; a < A; a++)                                                            \
-                acc[0][v] = W##_add(acc[0][v], acc[a][v]);                                         \
-            if (USES_SUMS)                                                                         \
-                acc[0][v] = W##_add(acc[0][v], W##_set1(correction));                              \
-            W##_store(rows->acc + v * W##_lanes, acc[0][v]);                                       \
-        }                                                                                          \
     }
 
 /* R outputs for one row of inputs: each has weights of its own, so every vector of weights is used
@@ -133,58 +115,62 @@ static ALWAYS_INLINE int32_t vta_group(const uint8_t *bytes)
 #define DEFINE_OUTPUTS(name, W, V, G, R)                                                           \
     static void name(const struct vta_rows *rows, size_t acc_output, size_t wgt_output)            \
     {                                                                                              \
-        W##_vec acc[R][V];                                                                         \
-        int32_t correction = 0;                                                                    \
+        W##_vec acc[R][V], bias[2] = { W##_zero(), W##_zero() };                                   \
         for (int r = 0; r < (R); r++)                                                              \
             for (int v = 0; v < (V); v++)                                                          \
                 acc[r][v] = W##_load(rows->acc + (size_t)r * acc_output + v * W##_lanes);          \
         for (uint32_t s = 0; s < rows->step_count; s++) {                                          \
-            const uint8_t *wgt[R];                                                                 \
+            KEEP_IN_REGISTER(wgt_output);                                                          \
+            const uint8_t *wgt[VTA_ROWS_POINTERS(R)];                                              \
             wgt[0] = rows->wgt + rows->steps[s].wgt * rows->wgt_tile;                              \
-            for (int r = 1; r < (R); r++) {                                                        \
-                wgt[r] = wgt[r - 1] + wgt_output;                                                  \
-                KEEP_IN_REGISTER(wgt[r]);                                                          \
+            for (int p = 1; p < VTA_ROWS_POINTERS(R); p++) {                                       \
+                wgt[p] = wgt[p - 1] + 5 * wgt_output;                                              \
+                KEEP_IN_REGISTER(wgt[p]);                                                          \
             }                                                                                      \
             const uint8_t *inp = rows->inp + rows->steps[s].src * rows->inp_tile;                  \
-            if (USES_SUMS)                                                                         \
-                correction =                                                                       \
-                    (int32_t)((uint32_t)correction +                                               \
-                              (uint32_t)rows->sums[rows->steps[s].src * rows->sums_tile]);         \
             _Pragma("GCC unroll 16") for (int g = 0; g < (G); g++)                                 \
             {                                                                                      \
-                W##_vec x = W##_set1(vta_group(inp + 4 * g));                                      \
+                W##_vec x = W##_flip(W##_set1(vta_group(inp + 4 * g)));                            \
+                if (BIASED)                                                                        \
+                    bias[g % 2] = W##_dot(bias[g % 2], W##_flip(W##_zero()), x);                   \
                 for (int r = 0; r < (R); r++)                                                      \
                     for (int v = 0; v < (V); v++)                                                  \
-                        acc[r][v] = W##_dot(                                                       \
-                            acc[r][v],                                                             \
-                            W##_load_wgt(wgt[r] + ((size_t)g * (V) + v) * W##_lanes * 4), x);      \
+                        acc[r][v] =                                                                \
+                            W##_dot(acc[r][v],                                                     \
+                                    W##_load_wgt(wgt[r / 5] + (size_t)(r % 5) * wgt_output +       \
+                                                 ((size_t)g * (V) + v) * W##_lanes * 4),           \
+                                    x);                                                            \
             }                                                                                      \
         }                                                                                          \
+        bias[0] = W##_add(bias[0], bias[1]);                                                       \
         for (int r = 0; r < (R); r++) {                                                            \
             for (int v = 0; v < (V); v++) {                                                        \
-                if (USES_SUMS)                                                                     \
-                    acc[r][v] = W##_add(acc[r][v], W##_set1(correction));                          \
+                if (BIASED)                                                                        \
+                    acc[r][v] = W##_sub(acc[r][v], bias[0]);                                       \
                 W##_store(rows->acc + (size_t)r * acc_output + v * W##_lanes, acc[r][v]);          \
             }                                                                                      \
         }                                                                                          \
     }
 
-/* gemm_BLOCK(sram, block): rows BIG at a time, then 4, 2 and 1; outputs OUTS at a time, then 1. */
+/* gemm_BLOCK(sram, block): rows BIG at a time, then half of that, 4, 2 and 1; outputs OUTS at a
+ * time, then half of that, then 1. */
 #define DEFINE_ROWS(block, W, V, G, BIG, OUTS)                                                     \
     DEFINE_ROWS_R(rows_##block##_big, W, V, G, BIG)                                                \
+    DEFINE_ROWS_R(rows_##block##_half, W, V, G, BIG / 2)                                           \
     DEFINE_ROWS_R(rows_##block##_4, W, V, G, 4)                                                    \
     DEFINE_ROWS_R(rows_##block##_2, W, V, G, 2)                                                    \
-    DEFINE_ROWS_1(rows_##block##_1, W, V, G)                                                       \
-    DEFINE_OUTPUTS(outputs_##block, W, V, G, OUTS)                                                 \
+    DEFINE_ROWS_R(rows_##block##_1, W, V, G, 1)                                                    \
+    DEFINE_OUTPUTS(outputs_##block##_big, W, V, G, OUTS)                                           \
+    DEFINE_OUTPUTS(outputs_##block##_half, W, V, G, OUTS / 2)                                      \
     static void gemm_##block(const struct vta_sram *sram, const struct vta_gemm_block *g)          \
     {                                                                                              \
-        static const struct vta_rows_set set = { rows_##block##_big,                               \
-                                                 rows_##block##_4,                                 \
-                                                 rows_##block##_2,                                 \
-                                                 rows_##block##_1,                                 \
-                                                 outputs_##block,                                  \
-                                                 BIG,                                              \
-                                                 OUTS };                                           \
+        static const struct vta_rows_set set = { { { BIG, rows_##block##_big },                    \
+                                                   { BIG / 2, rows_##block##_half },               \
+                                                   { 4, rows_##block##_4 },                        \
+                                                   { 2, rows_##block##_2 },                        \
+                                                   { 1, rows_##block##_1 } },                      \
+                                                 { { OUTS, outputs_##block##_big },                \
+                                                   { OUTS / 2, outputs_##block##_half } } };       \
         vta_gemm_rows(sram, g, &set);                                                              \
     }
 
@@ -195,32 +181,26 @@ static ALWAYS_INLINE int32_t vta_group(const uint8_t *bytes)
         break;
 
 struct vta_rows_set {
-    void (*big)(const struct vta_rows *);
-    void (*four)(const struct vta_rows *);
-    void (*two)(const struct vta_rows *);
-    void (*one)(const struct vta_rows *);
-    void (*outputs)(const struct vta_rows *, size_t acc_output, size_t wgt_output);
-    uint32_t big_size, outputs_size; /* rows that big takes, outputs that outputs takes */
+    struct {
+        uint32_t count; /* of rows that it takes; the last takes 1 */
+        void (*run)(const struct vta_rows *);
+    } kernels[5];
+    struct {
+        uint32_t count; /* of outputs that it takes */
+        void (*run)(const struct vta_rows *, size_t acc_output, size_t wgt_output);
+    } outputs[2];
 };
-
-static void vta_rows_advance(struct vta_rows *rows, uint32_t count)
-{
-    rows->acc += count * rows->acc_stride;
-    rows->inp += count * rows->inp_stride;
-    if (rows->sums != NULL)
-        rows->sums += count * rows->sums_stride;
-}
 
 static void vta_rows_run(struct vta_rows rows, uint32_t count, const struct vta_rows_set *set)
 {
-    for (; count >= set->big_size; count -= set->big_size, vta_rows_advance(&rows, set->big_size))
-        set->big(&rows);
-    for (; count >= 4; count -= 4, vta_rows_advance(&rows, 4))
-        set->four(&rows);
-    for (; count >= 2; count -= 2, vta_rows_advance(&rows, 2))
-        set->two(&rows);
-    if (count != 0)
-        set->one(&rows);
+    for (size_t k = 0; count > 0; k++) {
+        const uint32_t some = set->kernels[k].count;
+        for (; count >= some; count -= some) {
+            set->kernels[k].run(&rows);
+            rows.acc += some * rows.acc_stride;
+            rows.inp += some * rows.inp_stride;
+        }
+    }
 }
 
 /* One output: the rows of one position where there is only one, else those of all positions, batch
@@ -235,13 +215,10 @@ static void vta_output_run(struct vta_rows rows, const struct vta_sram *sram,
     }
     rows.acc_stride = (size_t)g->position_dst * sram->batch * sram->block;
     rows.inp_stride = g->position_src * sram->inp_stride;
-    rows.sums_stride = (size_t)g->position_src * sram->batch;
     for (uint32_t b = 0; b < sram->batch; b++) {
         vta_rows_run(rows, g->positions, set);
         rows.acc += sram->block;
         rows.inp += inp_row;
-        if (rows.sums != NULL)
-            rows.sums++;
     }
 }
 
@@ -251,10 +228,13 @@ static uint32_t vta_outputs_run(struct vta_rows rows, const struct vta_gemm_bloc
 {
     const size_t acc_output = g->output_dst * acc_tile, wgt_output = g->output_wgt * rows.wgt_tile;
     uint32_t done = 0;
-    for (; g->outputs - done >= set->outputs_size; done += set->outputs_size) {
-        set->outputs(&rows, acc_output, wgt_output);
-        rows.acc += set->outputs_size * acc_output;
-        rows.wgt += set->outputs_size * wgt_output;
+    for (size_t k = 0; k < 2; k++) {
+        const uint32_t some = set->outputs[k].count;
+        for (; g->outputs - done >= some; done += some) {
+            set->outputs[k].run(&rows, acc_output, wgt_output);
+            rows.acc += some * acc_output;
+            rows.wgt += some * wgt_output;
+        }
     }
     return done;
 }
@@ -269,9 +249,6 @@ static ALWAYS_INLINE void vta_gemm_rows(const struct vta_sram *sram, const struc
         .inp = sram->inp + g->src * sram->inp_stride,
         .inp_stride = sram->inp_stride / sram->batch,
         .inp_tile = sram->inp_stride,
-        .sums = sram->inp_sums == NULL ? NULL : sram->inp_sums + (size_t)g->src * sram->batch,
-        .sums_stride = 1,
-        .sums_tile = sram->batch,
         .wgt = sram->wgt + g->wgt * sram->wgt_stride,
         .wgt_tile = sram->wgt_stride,
         .steps = g->steps,

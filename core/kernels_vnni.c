@@ -1,8 +1,8 @@
 /* kernels_vnni.c: the arithmetic on AVX-512 with VNNI.
  *
- * vpdpbusd multiplies unsigned by signed bytes, four products per 32-bit lane. Weights are kept as
- * w + 128 (unsigned); what that adds to a dot product, 128 · Σ input, is known per input row when
- * it is loaded: inp_sums holds −128 · Σ.
+ * vpdpbusd multiplies unsigned by signed bytes, four products per 32-bit lane. Inputs and weights
+ * are kept as unsigned bytes, number + 128. Whichever is used more often, the inputs or the
+ * weights, stays unsigned in a dot product (kernels_rows.h).
  */
 #include <immintrin.h>
 
@@ -27,7 +27,7 @@ static void shr_two(int32_t *dst, const int32_t *src, size_t count)
 #define LANES_SHR shr_two
 #include "lanes.h"
 
-#define USES_SUMS 1
+#define BIASED 1
 #include "kernels_rows.h"
 
 /* ---- Vectors of 16, 8 and 4 lanes; 2 and 1 are 4 with a mask ----------------------------------
@@ -43,7 +43,9 @@ enum {
 #define z_zero()         _mm512_setzero_si512()
 #define z_set1(x)        _mm512_set1_epi32(x)
 #define z_add(a, b)      _mm512_add_epi32(a, b)
-#define z_dot(acc, w, x) _mm512_dpbusd_epi32(acc, w, x)
+#define z_sub(a, b)      _mm512_sub_epi32(a, b)
+#define z_flip(x)        _mm512_xor_si512(x, _mm512_set1_epi8((char)0x80))
+#define z_dot(acc, u, s) _mm512_dpbusd_epi32(acc, u, s)
 
 typedef __m256i y_vec;
 enum {
@@ -55,7 +57,9 @@ enum {
 #define y_zero()         _mm256_setzero_si256()
 #define y_set1(x)        _mm256_set1_epi32(x)
 #define y_add(a, b)      _mm256_add_epi32(a, b)
-#define y_dot(acc, w, x) _mm256_dpbusd_epi32(acc, w, x)
+#define y_sub(a, b)      _mm256_sub_epi32(a, b)
+#define y_flip(x)        _mm256_xor_si256(x, _mm256_set1_epi8((char)0x80))
+#define y_dot(acc, u, s) _mm256_dpbusd_epi32(acc, u, s)
 
 #define SMALL(name, lanes_, mask)                                                                  \
     typedef __m128i name##_vec;                                                                    \
@@ -86,9 +90,17 @@ enum {
     {                                                                                              \
         return _mm_add_epi32(a, b);                                                                \
     }                                                                                              \
-    static ALWAYS_INLINE __m128i name##_dot(__m128i acc, __m128i w, __m128i x)                     \
+    static ALWAYS_INLINE __m128i name##_sub(__m128i a, __m128i b)                                  \
     {                                                                                              \
-        return _mm_dpbusd_epi32(acc, w, x);                                                        \
+        return _mm_sub_epi32(a, b);                                                                \
+    }                                                                                              \
+    static ALWAYS_INLINE __m128i name##_flip(__m128i x)                                            \
+    {                                                                                              \
+        return _mm_xor_si128(x, _mm_set1_epi8((char)0x80));                                        \
+    }                                                                                              \
+    static ALWAYS_INLINE __m128i name##_dot(__m128i acc, __m128i u, __m128i s)                     \
+    {                                                                                              \
+        return _mm_dpbusd_epi32(acc, u, s);                                                        \
     }
 
 SMALL(x4, 4, 15)
@@ -98,14 +110,75 @@ SMALL(x1, 1, 1)
 /* block, vector, vectors per row, groups per row, rows and outputs at once */
 DEFINE_ROWS(64, z, 4, 16, 4, 4)
 DEFINE_ROWS(32, z, 2, 8, 8, 4)
-DEFINE_ROWS(16, z, 1, 4, 8, 4)
-DEFINE_ROWS(8, y, 1, 2, 8, 8)
+DEFINE_ROWS(16, z, 1, 4, 14, 8)
+DEFINE_ROWS(8, y, 1, 2, 14, 8)
 DEFINE_ROWS(4, x4, 1, 1, 8, 8)
 DEFINE_ROWS(2, x2, 1, 1, 8, 8)
 DEFINE_ROWS(1, x1, 1, 1, 8, 8)
 
+/* ---- Weights in DRAM -----------------------------------------------------------------------
+ *
+ * Blocks of 16. A row of 16 inputs, in each of the four 128-bit lanes, meets the rows of four
+ * outputs as they lie in DRAM; the four sums of four products of an output are added up at the end.
+ */
+
+/* The sums of the four lanes of each 128-bit lane, in the order of the outputs: those of a are
+ * outputs 0 to 3, of b 4 to 7 and so on. */
+static ALWAYS_INLINE __m512i add_lanes(__m512i a, __m512i b, __m512i c, __m512i d)
+{
+    const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    __m512i sums = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    return _mm512_permutexvar_epi32(order, sums);
+}
+
+/* `count` outputs from their weights in DRAM; inlined for two counts. */
+static ALWAYS_INLINE void outputs_from_dram(const struct vta_sram *sram,
+                                            const struct vta_gemm_block *g, uint32_t output,
+                                            const int count)
+{
+    const uint8_t *dram = g->dram + output * g->dram_output;
+    const __m512i zero = _mm512_setzero_si512();
+    __m512i acc[4][4], bias = zero;
+    for (int o = 0; o < count; o++)
+        for (int v = 0; v < 4; v++)
+            acc[o][v] = zero;
+    for (uint32_t s = 0; s < g->step_count; s++) {
+        const uint8_t *inp = sram->inp + (size_t)(g->src + g->steps[s].src) * 16;
+        const uint8_t *wgt = dram + (size_t)(g->steps[s].wgt - g->dram_tile) * 256;
+        const __m512i x =
+            z_flip(_mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)(const void *)inp)));
+        bias = z_dot(bias, z_flip(zero), x);
+        for (int o = 0; o < count; o++)
+            for (int v = 0; v < 4; v++)
+                acc[o][v] =
+                    z_dot(acc[o][v],
+                          z_flip(z_load(wgt + (size_t)o * g->dram_output + (size_t)v * 64)), x);
+    }
+    for (int o = 0; o < count; o++) {
+        int32_t *to = sram->acc + (size_t)(g->dst + (output + (uint32_t)o) * g->output_dst) * 16;
+        for (int v = 0; v < 4; v++)
+            acc[o][v] = z_sub(acc[o][v], bias);
+        z_store(to, z_add(z_load(to), add_lanes(acc[o][0], acc[o][1], acc[o][2], acc[o][3])));
+    }
+}
+
+static void gemm_from_dram(const struct vta_sram *sram, const struct vta_gemm_block *g)
+{
+    uint32_t output = 0;
+    for (; g->outputs - output >= 4; output += 4)
+        outputs_from_dram(sram, g, output, 4);
+    for (; output < g->outputs; output++)
+        outputs_from_dram(sram, g, output, 1);
+}
+
 static void gemm(const struct vta_sram *sram, const struct vta_gemm_block *g)
 {
+    if (g->dram != NULL) {
+        gemm_from_dram(sram, g);
+        return;
+    }
     switch (sram->block) {
         GEMM_CASE(64)
         GEMM_CASE(32)
@@ -136,76 +209,17 @@ static size_t padded(const struct vta_sram *sram)
     return sram->block < 4 ? 4 : sram->block;
 }
 
-static void layout(struct vta_sram *sram, bool *wants_sums)
+static void layout(struct vta_sram *sram)
 {
     sram->inp_stride = sram->batch * padded(sram);
     sram->wgt_stride = sram->block * padded(sram);
-    *wants_sums = true;
+    sram->reads_dram = sram->batch == 1 && sram->block == 16 && sram->wgt_bits == 8;
 }
 
-/* −128 · Σ of 16 rows of 16 bytes. */
-static ALWAYS_INLINE __m512i sums_of_16(const uint8_t *rows)
+/* Rows of 1, 2 or 4 bytes, zeros behind them, as words of unsigned bytes. */
+static void load_short_rows(uint8_t *to, const uint8_t *from, size_t rows, uint32_t block)
 {
-    const __m512i ones = _mm512_set1_epi8(1), zero = _mm512_setzero_si512();
-    __m512i a = _mm512_dpbusd_epi32(zero, ones, _mm512_loadu_si512(rows));
-    __m512i b = _mm512_dpbusd_epi32(zero, ones, _mm512_loadu_si512(rows + 64));
-    __m512i c = _mm512_dpbusd_epi32(zero, ones, _mm512_loadu_si512(rows + 128));
-    __m512i d = _mm512_dpbusd_epi32(zero, ones, _mm512_loadu_si512(rows + 192));
-    __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-    __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
-    /* in 128-bit lane L: the sums of rows L, 4 + L, 8 + L, 12 + L */
-    __m512i sums = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-    const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
-    sums = _mm512_permutexvar_epi32(order, sums);
-    return _mm512_sub_epi32(zero, _mm512_slli_epi32(sums, 7));
-}
-
-/* −128 · Σ of 16 rows of 4 bytes. */
-static ALWAYS_INLINE __m512i sums_of_4(const uint8_t *rows)
-{
-    const __m512i zero = _mm512_setzero_si512();
-    __m512i sums = _mm512_dpbusd_epi32(zero, _mm512_set1_epi8(1), _mm512_loadu_si512(rows));
-    return _mm512_sub_epi32(zero, _mm512_slli_epi32(sums, 7));
-}
-
-/* The sums of 16 half rows → of 8 rows. */
-static ALWAYS_INLINE __m256i add_halves(__m512i halves)
-{
-    const __m512i even = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 14, 12, 10, 8, 6, 4, 2, 0);
-    const __m512i odd = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 15, 13, 11, 9, 7, 5, 3, 1);
-    return _mm256_add_epi32(_mm512_castsi512_si256(_mm512_permutexvar_epi32(even, halves)),
-                            _mm512_castsi512_si256(_mm512_permutexvar_epi32(odd, halves)));
-}
-
-static void sum_rows(int32_t *sums, const uint8_t *bytes, size_t rows, size_t row_bytes)
-{
-    size_t r = 0;
-    if (row_bytes == 16)
-        for (; r + 16 <= rows; r += 16)
-            _mm512_storeu_si512(sums + r, sums_of_16(bytes + r * 16));
-    if (row_bytes == 4)
-        for (; r + 16 <= rows; r += 16)
-            _mm512_storeu_si512(sums + r, sums_of_4(bytes + r * 4));
-    if (row_bytes == 32)
-        for (; r + 8 <= rows; r += 8)
-            _mm256_storeu_si256((__m256i *)(void *)(sums + r),
-                                add_halves(sums_of_16(bytes + r * 32)));
-    if (row_bytes == 8)
-        for (; r + 8 <= rows; r += 8)
-            _mm256_storeu_si256((__m256i *)(void *)(sums + r),
-                                add_halves(sums_of_4(bytes + r * 8)));
-    for (; r < rows; r++) {
-        int32_t sum = 0;
-        for (size_t i = 0; i < row_bytes; i++)
-            sum += (int8_t)bytes[r * row_bytes + i];
-        sums[r] = -128 * sum;
-    }
-}
-
-/* Rows of 1, 2 or 4 bytes, zeros behind them, as words; flip is what to change in each. */
-static void load_short_rows(uint8_t *to, const uint8_t *from, size_t rows, uint32_t block,
-                            uint32_t flip)
-{
+    const uint32_t flip = 0x80808080;
     uint32_t *words = (uint32_t *)(void *)to;
     if (block == 1)
         for (size_t r = 0; r < rows; r++)
@@ -227,24 +241,26 @@ static void load_short_rows(uint8_t *to, const uint8_t *from, size_t rows, uint3
 static void load_inp(const struct vta_sram *sram, size_t to, const uint8_t *from, size_t tiles)
 {
     uint8_t *bytes = sram->inp + to * sram->inp_stride;
-    int32_t *sums = sram->inp_sums + to * sram->batch;
     const size_t rows = tiles * sram->batch, row = padded(sram);
     if (from == NULL) {
-        memset(bytes, 0, tiles * sram->inp_stride);
-        memset(sums, 0, rows * sizeof(*sums));
+        memset(bytes, 0x80, tiles * sram->inp_stride);
         return;
     }
-    if (row == sram->block) {
-        vta_unpack_int8((int8_t *)bytes, from, rows * row, sram->inp_bits);
-    } else if (sram->inp_bits == 8) {
-        load_short_rows(bytes, from, rows, sram->block, 0);
-    } else {
-        memset(bytes, 0, rows * row);
-        for (size_t i = 0; i < rows * sram->block; i++)
-            vta_unpack_one((int8_t *)bytes + i / sram->block * row + i % sram->block, from, i,
-                           sram->inp_bits);
+    if (row == sram->block && sram->inp_bits == 8) {
+        for (size_t i = 0; i < rows * row; i++)
+            bytes[i] = from[i] ^ 0x80;
+        return;
     }
-    sum_rows(sums, bytes, rows, row);
+    if (sram->inp_bits == 8) {
+        load_short_rows(bytes, from, rows, sram->block);
+        return;
+    }
+    memset(bytes, 0x80, rows * row);
+    for (size_t i = 0; i < rows * sram->block; i++) {
+        int8_t number;
+        vta_unpack_one(&number, from, i, sram->inp_bits);
+        bytes[i / sram->block * row + i % sram->block] = (uint8_t)number ^ 0x80;
+    }
 }
 
 /* 16 rows of 16 signed bytes → 4 groups of 16 outputs, unsigned, `stride` bytes apart. Lane L of
@@ -334,7 +350,7 @@ static void load_wgt(const struct vta_sram *sram, size_t to, const uint8_t *from
     case 4:
     case 2:
     case 1:
-        load_short_rows(bytes, from, tiles * sram->block, sram->block, 0x80808080);
+        load_short_rows(bytes, from, tiles * sram->block, sram->block);
         return;
     }
     int8_t tile[64 * 64];

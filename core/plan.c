@@ -153,7 +153,7 @@ static int plan_nest(struct planner *p, uint32_t insn, enum vta_plan_kind kind, 
 static int plan_insn(struct planner *p, uint32_t index, struct vta_error *error)
 {
     const struct vta_insn *insn = &p->program->insns[index];
-    struct vta_plan_op op = { .insn = index };
+    struct vta_plan_op op = { .insn = index, .partner = VTA_NO_PARTNER };
     int rc = 0;
     switch (insn->opcode) {
     case VTA_OP_LOAD:
@@ -233,6 +233,7 @@ int vta_plan_make(struct vta_plan **result, const struct vta_program *program,
         vta_plan_free(p.plan);
         return rc;
     }
+    vta_plan_find_partners(p.plan, program);
     p.plan->nbytes = bytes_of(p.plan);
     *result = p.plan;
     return 0;

@@ -30,6 +30,7 @@ struct vta_gemm_shape {
     } * groups;
     uint32_t step_count;
     struct vta_step *steps;
+    uint32_t wgt_begin, wgt_end; /* WGT tiles that it reads lie between */
 };
 
 /* ALU and GEMM reset: for every iteration of the outer loops, for each run: `tiles` consecutive
@@ -56,9 +57,13 @@ struct vta_plan_op {
     enum vta_plan_kind kind;
     uint32_t insn;  /* index in the program */
     uint32_t shape; /* of gemm_shapes or alu_shapes; or VTA_SHAPE_AT_RUN */
+    /* A LOAD of weights that one GEMM alone reads, and that GEMM, name each other's instruction:
+     * the GEMM may read the weights in DRAM, and nothing be loaded. Else VTA_NO_PARTNER. */
+    uint32_t partner;
 };
 
 #define VTA_SHAPE_AT_RUN UINT32_MAX
+#define VTA_NO_PARTNER   UINT32_MAX
 #define VTA_PLAN_ENTRIES (1u << 20) /* groups, steps and runs that a plan keeps */
 
 struct vta_plan {
@@ -81,6 +86,13 @@ void vta_plan_free(struct vta_plan *plan); /* NULL is allowed */
  * row without padding, the common case, changed nothing. */
 bool vta_uops_load(struct vta_uop *sram, const struct vta_mem_insn *mem,
                    const struct vta_uop *image);
+
+/* plan_weights.c: finds partners among the operations of a plan. O(operations). */
+void vta_plan_find_partners(struct vta_plan *plan, const struct vta_program *program);
+/* Where a GEMM of this shape finds the weights of its partner: the tile wgt_begin of the first
+ * output counted from the LOAD's first, and the next output's from there; in DRAM tiles. */
+void vta_plan_weights_at(const struct vta_gemm_shape *shape, const struct vta_mem_insn *load,
+                         uint64_t *first, uint64_t *next);
 
 /* plan_nest.c: the normal form of one nest over these micro-ops (those of [uop_begin, uop_end)). */
 int vta_gemm_shape_make(struct vta_gemm_shape *shape, const struct vta_nest_insn *nest,

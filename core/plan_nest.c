@@ -153,6 +153,22 @@ static void add_steps(struct vta_gemm_shape *shape, struct vta_gemm_group *group
         };
 }
 
+static void find_weights(struct vta_gemm_shape *shape)
+{
+    const struct vta_plan_loop *outputs = &shape->outputs;
+    uint32_t least = UINT32_MAX, most = 0;
+    for (uint32_t i = 0; i < shape->step_count; i++) {
+        const uint32_t wgt = shape->steps[i].wgt;
+        least = wgt < least ? wgt : least;
+        most = wgt > most ? wgt : most;
+    }
+    most += (outputs->extent - 1) * outputs->wgt;
+    for (uint32_t i = 0; i < shape->outer_count; i++)
+        most += (shape->outer[i].extent - 1) * shape->outer[i].wgt;
+    shape->wgt_begin = least;
+    shape->wgt_end = most + 1;
+}
+
 int vta_gemm_shape_make(struct vta_gemm_shape *shape, const struct vta_nest_insn *nest,
                         const struct vta_uop *uops, struct vta_error *error)
 {
@@ -180,6 +196,7 @@ int vta_gemm_shape_make(struct vta_gemm_shape *shape, const struct vta_nest_insn
         add_steps(shape, group, sorted[i].uop, &reduction);
     }
     shape->step_count = count * reduction.extent;
+    find_weights(shape);
     free(sorted);
     return 0;
 }

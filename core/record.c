@@ -1,7 +1,7 @@
 /* record.c: calls of a command queue in, instruction stream out (record.h states the rules).
  *
- * Every instruction (a kernel's, at its first use) is encoded once when it is appended, into
- * nothing, so that a value which no field can hold is refused at the call that brought it. Costs
+ * Every instruction (a kernel's, at its first use) is compared with its fields when it is
+ * appended, so that a value which none can hold is refused at the call that brought it. Costs
  * are amortised constant per call: the micro-op cache never searches, and moves each kernel at most
  * once per pass over the SRAM.
  */
@@ -83,8 +83,9 @@ static int append(struct vta_record *record, const struct vta_insn *insn, uint32
                   struct vta_error *error)
 {
     uint8_t bytes[VTA_INSN_BYTES];
-    int rc = vta_insn_encode(insn, &record->layout, bytes, error);
-    return rc == 0 ? append_fitting(record, insn, base, error) : rc;
+    if (!vta_insn_fits(insn, &record->layout))
+        return vta_insn_encode(insn, &record->layout, bytes, error); /* has the words for it */
+    return append_fitting(record, insn, base, error);
 }
 
 /* The public enum counts units from 1, so that it can say "none". */

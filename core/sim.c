@@ -46,16 +46,15 @@ static void *take(uint8_t **next, size_t nbytes)
 }
 
 /* One mapping for all SRAMs, so that a closed board's goes back to the host. */
-static int map_sram(struct vta_sim *sim, bool wants_sums)
+static int map_sram(struct vta_sim *sim)
 {
     const struct vta_hw *hw = &sim->hw;
     struct vta_sram *sram = &sim->sram;
     const size_t inp = hw->depth[VTA_MEM_INP] * sram->inp_stride;
     const size_t wgt = hw->depth[VTA_MEM_WGT] * sram->wgt_stride;
     const size_t acc = (size_t)hw->depth[VTA_MEM_ACC] * hw->batch * hw->block * sizeof(int32_t);
-    const size_t sums = (size_t)hw->depth[VTA_MEM_INP] * hw->batch * sizeof(int32_t);
 
-    sim->memory_bytes = inp + wgt + acc + sums + 4 * 64;
+    sim->memory_bytes = inp + wgt + acc + 3 * 64;
     void *memory =
         mmap(NULL, sim->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
@@ -65,7 +64,6 @@ static int map_sram(struct vta_sim *sim, bool wants_sums)
     sram->inp = take(&next, inp);
     sram->wgt = take(&next, wgt);
     sram->acc = take(&next, acc);
-    sram->inp_sums = wants_sums ? take(&next, sums) : NULL;
     return 0;
 }
 
@@ -73,7 +71,6 @@ static int power_on(struct vta_sim *sim, struct vta_error *error)
 {
     const struct vta_hw *hw = &sim->hw;
     struct vta_sram *sram = &sim->sram;
-    bool wants_sums;
 
     if (sim->powered)
         return 0;
@@ -82,13 +79,14 @@ static int power_on(struct vta_sim *sim, struct vta_error *error)
                                .inp_bits = hw->inp_bits,
                                .wgt_bits = hw->wgt_bits,
                                .out_bits = hw->out_bits };
-    sim->kernels->layout(sram, &wants_sums);
+    sim->kernels->layout(sram);
     sim->uop = calloc(hw->depth[VTA_MEM_UOP], sizeof(*sim->uop));
-    if (sim->uop == NULL || map_sram(sim, wants_sums) != 0) {
+    if (sim->uop == NULL || map_sram(sim) != 0) {
         power_off(sim);
         return vta_error_set(error, VTA_ENOMEM, "no memory for the simulator's SRAM");
     }
-    /* The mapping is zero, but a set may keep a zero weight as another byte. */
+    /* The mapping is zero, but a set may keep a zero as another byte. */
+    sim->kernels->load_inp(sram, 0, NULL, hw->depth[VTA_MEM_INP]);
     sim->kernels->load_wgt(sram, 0, NULL, hw->depth[VTA_MEM_WGT]);
     sim->powered = true;
     return 0;
@@ -142,7 +140,7 @@ static int execute_at_run(const struct run *run, const struct vta_plan_op *op)
     int rc;
     if (op->kind == VTA_PLAN_GEMM) {
         rc = vta_gemm_shape_make(&gemm, nest, uops, run->error);
-        rc = rc != 0 ? rc : vta_sim_gemm(run->sim, &gemm, run->control);
+        rc = rc != 0 ? rc : vta_sim_gemm(run->sim, &gemm, NULL, run->control);
     } else {
         rc = vta_alu_shape_make(&alu, nest, uops, op->kind == VTA_PLAN_ALU && !nest->use_imm,
                                 run->error);
@@ -155,6 +153,21 @@ static int execute_at_run(const struct run *run, const struct vta_plan_op *op)
     return rc;
 }
 
+static int execute_gemm(const struct run *run, const struct vta_plan_op *op)
+{
+    const struct vta_gemm_shape *shape = &run->plan->gemm_shapes[op->shape];
+    const size_t tile = run->sim->hw.dram_elem_bytes[VTA_MEM_WGT];
+    uint64_t first, next;
+    if (op->partner == VTA_NO_PARTNER || !run->sim->sram.reads_dram)
+        return vta_sim_gemm(run->sim, shape, NULL, run->control);
+    const struct vta_mem_insn *load = &run->program->insns[op->partner].mem;
+    vta_plan_weights_at(shape, load, &first, &next);
+    const struct vta_sim_weights weights = {
+        .dram = base_of(run, op->partner) + (load->dram_base + first) * tile, .output = next * tile
+    };
+    return vta_sim_gemm(run->sim, shape, &weights, run->control);
+}
+
 static int execute(const struct run *run, const struct vta_plan_op *op)
 {
     const struct vta_insn *insn = &run->program->insns[op->insn];
@@ -163,6 +176,8 @@ static int execute(const struct run *run, const struct vta_plan_op *op)
         vta_uops_load(run->sim->uop, &insn->mem, run->program->uops);
         return 0;
     case VTA_PLAN_LOAD:
+        if (op->partner != VTA_NO_PARTNER && run->sim->sram.reads_dram)
+            return 0;
         vta_sim_load(run->sim, &insn->mem, base_of(run, op->insn));
         return 0;
     case VTA_PLAN_STORE:
@@ -176,7 +191,7 @@ static int execute(const struct run *run, const struct vta_plan_op *op)
     if (op->shape == VTA_SHAPE_AT_RUN)
         return execute_at_run(run, op);
     if (op->kind == VTA_PLAN_GEMM)
-        return vta_sim_gemm(run->sim, &run->plan->gemm_shapes[op->shape], run->control);
+        return execute_gemm(run, op);
     const struct vta_alu_shape *shape = &run->plan->alu_shapes[op->shape];
     return op->kind == VTA_PLAN_RESET ? vta_sim_reset(run->sim, shape, run->control)
                                       : vta_sim_alu(run->sim, &insn->nest, shape, run->control);

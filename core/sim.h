@@ -24,10 +24,16 @@ struct vta_sim {
 void vta_sim_load(struct vta_sim *sim, const struct vta_mem_insn *mem, const uint8_t *base);
 void vta_sim_store(const struct vta_sim *sim, const struct vta_mem_insn *mem, uint8_t *base);
 
-/* sim_compute.c: one GEMM, reset or ALU instruction, given its shape. Returns 0 or control->stop.
- */
+/* The weights of a GEMM that reads them in DRAM (struct vta_gemm_block's dram and dram_output). */
+struct vta_sim_weights {
+    const uint8_t *dram;
+    size_t output;
+};
+
+/* sim_compute.c: one GEMM, reset or ALU instruction, given its shape; weights may be NULL. Returns
+ * 0 or control->stop. */
 int vta_sim_gemm(const struct vta_sim *sim, const struct vta_gemm_shape *shape,
-                 const struct vta_control *control);
+                 const struct vta_sim_weights *weights, const struct vta_control *control);
 int vta_sim_reset(const struct vta_sim *sim, const struct vta_alu_shape *shape,
                   const struct vta_control *control);
 int vta_sim_alu(const struct vta_sim *sim, const struct vta_nest_insn *nest,

@@ -55,7 +55,7 @@ static uint32_t piece_of(uint32_t steps)
 /* One group at one iteration; in pieces of positions and outputs where it is long. */
 static int gemm_group(const struct vta_sim *sim, const struct vta_gemm_shape *shape,
                       const struct vta_gemm_group *group, struct offsets at,
-                      struct patience *patience)
+                      const struct vta_sim_weights *weights, struct patience *patience)
 {
     const uint32_t all = shape->positions.extent;
     const uint32_t most = piece_of(group->count);
@@ -71,6 +71,8 @@ static int gemm_group(const struct vta_sim *sim, const struct vta_gemm_shape *sh
         .output_wgt = shape->outputs.wgt,
         .steps = shape->steps + group->first,
         .step_count = group->count,
+        .dram_tile = shape->wgt_begin,
+        .dram_output = weights != NULL ? weights->output : 0,
     };
     for (uint32_t o = 0; o < shape->outputs.extent; o += block.outputs) {
         block.outputs = shape->outputs.extent - o < outputs ? shape->outputs.extent - o : outputs;
@@ -79,6 +81,7 @@ static int gemm_group(const struct vta_sim *sim, const struct vta_gemm_shape *sh
             block.dst = group->dst + at.dst + o * block.output_dst + p * block.position_dst;
             block.src = at.src + p * block.position_src;
             block.wgt = at.wgt + o * block.output_wgt;
+            block.dram = weights != NULL ? weights->dram + o * weights->output : NULL;
             sim->kernels->gemm(&sim->sram, &block);
             int rc =
                 stopped(patience, (uint64_t)block.positions * block.outputs * block.step_count);
@@ -90,7 +93,7 @@ static int gemm_group(const struct vta_sim *sim, const struct vta_gemm_shape *sh
 }
 
 int vta_sim_gemm(const struct vta_sim *sim, const struct vta_gemm_shape *shape,
-                 const struct vta_control *control)
+                 const struct vta_sim_weights *weights, const struct vta_control *control)
 {
     struct patience patience = { control, STEPS_PER_LOOK };
     const uint32_t ys = extent_of(shape->outer, shape->outer_count, 0);
@@ -99,7 +102,7 @@ int vta_sim_gemm(const struct vta_sim *sim, const struct vta_gemm_shape *shape,
         for (uint32_t x = 0; x < xs; x++) {
             struct offsets at = offsets_at(shape->outer, shape->outer_count, y, x);
             for (uint32_t g = 0; g < shape->group_count; g++) {
-                int rc = gemm_group(sim, shape, &shape->groups[g], at, &patience);
+                int rc = gemm_group(sim, shape, &shape->groups[g], at, weights, &patience);
                 if (rc != 0)
                     return rc;
             }

@@ -18,6 +18,8 @@ struct vta_verify_options {
      * allocation. NULL refuses every absolute access. */
     vta_dram_reader reader;
     void *context;
+    /* Changes when what was inside an allocation may be so no longer. 0: not known. */
+    uint64_t epoch;
 };
 
 /* Verifies and fills the second half of *program. Returns 0 or

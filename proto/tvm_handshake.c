@@ -3,6 +3,7 @@
 #include "tvm_handshake.h"
 
 #include <ctype.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,7 +114,7 @@ bool tvm_handshake_matches(const struct tvm_handshake *handshake, const char *ke
     size_t word = sizeof client_word - 1, length = strlen(key);
     return handshake->key_bytes == word + length &&
            memcmp(handshake->key, client_word, word) == 0 &&
-           memcmp(handshake->key + word, key, length) == 0;
+           CRYPTO_memcmp(handshake->key + word, key, length) == 0;
 }
 
 size_t tvm_handshake_answer(uint8_t *out, uint32_t code, const char *key)

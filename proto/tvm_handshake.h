@@ -33,7 +33,8 @@ struct tvm_handshake {
 int tvm_handshake_parse(struct tvm_handshake *handshake, const void *bytes, size_t nbytes,
                         struct vta_error *error);
 
-/* Whether the client asks for the server's key ("": the empty one). */
+/* Whether the client asks for the server's key ("": the empty one); how long that takes does not
+ * say how much of it is right. */
 bool tvm_handshake_matches(const struct tvm_handshake *handshake, const char *key);
 
 /* Writes an answer and returns its bytes; out holds TVM_HANDSHAKE_MAX, key at most

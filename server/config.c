@@ -15,6 +15,7 @@
 #include "log.h"
 
 #define FILE_BYTES_MAX (1 << 20)
+#define KEYS_MAX       128
 #define TVM_KEY_MAX    256
 #define TVM_USER_MAX   32
 
@@ -186,10 +187,10 @@ static const struct config_key *find_or_explain(const char *name, struct vta_err
 
     size_t count;
     const struct config_key *keys = config_keys(&count);
-    const char *names[64];
-    for (size_t i = 0; i < count && i < 64; i++)
+    const char *names[KEYS_MAX];
+    for (size_t i = 0; i < count && i < KEYS_MAX; i++)
         names[i] = keys[i].name;
-    const char *near = vta_suggest(name, names, count < 64 ? count : 64);
+    const char *near = vta_suggest(name, names, count < KEYS_MAX ? count : KEYS_MAX);
     vta_error_set(error, VTA_ECONFIG, "unknown key '%s'%s%s%s", name,
                   near != NULL ? ": did you mean '" : "", near != NULL ? near : "",
                   near != NULL ? "'?" : "");
@@ -399,6 +400,8 @@ static int check_tvm(const struct config *config, struct vta_error *error)
 int config_check(struct config *config, struct vta_error *error)
 {
     int rc = check_tvm(config, error);
+    if (rc == 0)
+        rc = config_check_tracker(config, error);
     if (rc != 0)
         return rc;
     if (config->dram_bytes % 4096 != 0)

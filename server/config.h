@@ -52,6 +52,12 @@ struct config {
     uint64_t max_tvm_sessions, tvm_pool, tvm_memory_bytes, tvm_cpu_s, tvm_threads;
     uint64_t max_tvm_upload_bytes, max_tvm_files, max_tvm_cpu_bytes, max_tvm_handles;
     uint64_t tvm_call_deadline_ms;
+
+    /* A tracker that boards are offered at, and the tracker that vtad is. */
+    char *tracker, *tracker_key, *tracker_address; /* NULL: none */
+    uint64_t tracker_boards, tracker_retry_ms, tracker_poll_ms;
+    char *serve_tracker, *tracker_stop_key; /* NULL: none */
+    uint64_t max_tracker_connections, max_tracker_boards, max_tracker_requests;
 };
 
 /* In the order of the keys' words. */
@@ -128,6 +134,7 @@ int config_read_json(struct config *config, const char *text, size_t length,
 int config_set(struct config *config, const struct config_key *key, const char *text,
                struct vta_error *error);
 int config_check(struct config *config, struct vta_error *error); /* keys against each other */
+int config_check_tracker(const struct config *config, struct vta_error *error); /* part of that */
 
 /* Prints what is effective as a vtad.json. */
 void config_print(const struct config *config, FILE *file);

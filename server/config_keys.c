@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "tracker_client.h"
+
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 
@@ -137,6 +139,30 @@ static const struct config_key keys[] = {
       .help = "bytes of a TVM session's tensors and workspaces on the cpu" },
     { KEY(max_tvm_handles), .type = CONFIG_COUNT, .min = 1, .max = 1 << 20, .fallback = "65536",
       .reload = RELOAD_SESSIONS, .help = "functions, modules and tensors, each, of a TVM session" },
+    { KEY(tracker), .type = CONFIG_TEXT, .reload = RELOAD_NOW,
+      .help = "HOST:PORT of a TVM tracker at which boards are offered; none by default" },
+    { KEY(tracker_key), .type = CONFIG_TEXT, .reload = RELOAD_NOW,
+      .help = "the key under which they are offered" },
+    { KEY(tracker_boards), .type = CONFIG_COUNT, .min = 1, .max = TRACKER_OFFERS_MAX,
+      .fallback = "1", .reload = RELOAD_NOW, .help = "how many boards are offered" },
+    { KEY(tracker_address), .type = CONFIG_TEXT, .reload = RELOAD_NOW,
+      .help = "the host that clients are sent to; by default what the tracker sees" },
+    { KEY(tracker_retry_ms), .type = CONFIG_COUNT, .min = 1, .max = 3600000, .fallback = "5000",
+      .reload = RELOAD_NOW, .help = "pause before a tracker that went away is tried again" },
+    { KEY(tracker_poll_ms), .type = CONFIG_COUNT, .min = 1, .max = 3600000, .fallback = "2000",
+      .reload = RELOAD_NOW,
+      .help = "how often the tracker is asked which boards it has handed out; one whose client has "
+              "not come by its fourth such answer is offered anew" },
+    { KEY(serve_tracker), .type = CONFIG_TEXT, .reload = RELOAD_RESTART,
+      .help = "HOST:PORT at which vtad is a TVM tracker itself; none by default" },
+    { KEY(tracker_stop_key), .type = CONFIG_TEXT, .reload = RELOAD_NOW,
+      .help = "the key with which a client of that tracker may stop vtad; none by default" },
+    { KEY(max_tracker_connections), .type = CONFIG_COUNT, .min = 1, .max = 65536,
+      .fallback = "1024", .reload = RELOAD_NOW, .help = "connections to the tracker at once" },
+    { KEY(max_tracker_boards), .type = CONFIG_COUNT, .min = 1, .max = 65536, .fallback = "1024",
+      .reload = RELOAD_NOW, .help = "free boards that the tracker knows" },
+    { KEY(max_tracker_requests), .type = CONFIG_COUNT, .min = 1, .max = 65536, .fallback = "1024",
+      .reload = RELOAD_NOW, .help = "requests for a board that wait at the tracker" },
 };
 
 const struct config_key *config_keys(size_t *count)

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "notify.h"
 #include "server.h"
+#include "tracker_server.h"
 
 #define BACKLOG 511
 
@@ -120,7 +121,7 @@ static void make_room(struct listener *listener)
 
 static void accept_one(struct listener *listener)
 {
-    int rc = has_reserve(listener) ? connection_accept(listener->server, &listener->uv.stream)
+    int rc = has_reserve(listener) ? listener->accept(listener->server, &listener->uv.stream)
                                    : UV_EMFILE;
     if (rc == 0)
         return;
@@ -152,11 +153,15 @@ static void log_listening(const struct listener *listener)
     if (uv_fileno(&listener->uv.handle, &fd) == 0 &&
         getsockname(fd, (struct sockaddr *)&address, &size) == 0)
         address_print((struct sockaddr *)&address, text);
-    log_notice("listening on %s", text);
+    log_notice("%s %s",
+               listener->accept == tracker_server_accept ? "the tracker listens on"
+                                                         : "listening on",
+               text);
 }
 
 /* A listener of a family, in the server's list. */
-static struct listener *add(struct server *server, int family, struct vta_error *error)
+static struct listener *add(struct server *server, int family, listener_accept *accept,
+                            struct vta_error *error)
 {
     struct listener *listener = calloc(1, sizeof *listener);
     int rc = UV_ENOMEM;
@@ -171,6 +176,7 @@ static struct listener *add(struct server *server, int family, struct vta_error 
     listener->uv.handle.data = listener;
     listener->references = 1;
     listener->reserve = -1;
+    listener->accept = accept;
     listener->server = server;
     listener->next = server->listeners;
     server->listeners = listener;
@@ -190,7 +196,7 @@ static int start(struct listener *listener, const char *name, struct vta_error *
 /* ---- TCP ----------------------------------------------------------------------------------- */
 
 static int listen_tcp(struct server *server, const struct address *address, const char *name,
-                      struct vta_error *error)
+                      listener_accept *accept, struct vta_error *error)
 {
     char port[8];
     snprintf(port, sizeof port, "%u", address->port);
@@ -200,7 +206,7 @@ static int listen_tcp(struct server *server, const struct address *address, cons
     if (rc != 0)
         return vta_error_set(error, VTA_EIO, "listen: %s: %s", name, gai_strerror(rc));
 
-    struct listener *listener = add(server, found->ai_family, error);
+    struct listener *listener = add(server, found->ai_family, accept, error);
     if (listener == NULL) {
         freeaddrinfo(found);
         return VTA_ENOMEM;
@@ -246,7 +252,7 @@ static int listen_unix(struct server *server, const struct address *address, con
     int rc = remove_stale(address->path, name, error);
     if (rc != 0)
         return rc;
-    struct listener *listener = add(server, AF_UNIX, error);
+    struct listener *listener = add(server, AF_UNIX, connection_accept, error);
     if (listener == NULL)
         return VTA_ENOMEM;
     rc = uv_pipe_bind(&listener->uv.pipe, address->path);
@@ -275,7 +281,7 @@ static int listen_passed(struct server *server, int fd, struct vta_error *error)
                              "listen: %s was passed, but is no listening TCP or Unix socket "
                              "(a .socket unit needs Accept=no)",
                              name);
-    struct listener *listener = add(server, family, error);
+    struct listener *listener = add(server, family, connection_accept, error);
     if (listener == NULL)
         return VTA_ENOMEM;
     int rc = family == AF_UNIX ? uv_pipe_open(&listener->uv.pipe, fd)
@@ -294,7 +300,7 @@ static int listen_one(struct server *server, const char *name, struct vta_error 
     if (rc != 0)
         return rc;
     return address.local ? listen_unix(server, &address, name, error)
-                         : listen_tcp(server, &address, name, error);
+                         : listen_tcp(server, &address, name, connection_accept, error);
 }
 
 int listen_all(struct server *server, const struct config_list *addresses, struct vta_error *error)
@@ -310,6 +316,28 @@ int listen_all(struct server *server, const struct config_list *addresses, struc
     if (rc == 0 && server->listeners == NULL)
         rc = vta_error_set(error, VTA_ECONFIG, "listen: no address to listen on");
     return rc;
+}
+
+int listen_tracker(struct server *server, const char *name, struct vta_error *error)
+{
+    struct address address;
+    int rc = address_parse(&address, name, error);
+    return rc != 0 ? rc : listen_tcp(server, &address, name, tracker_server_accept, error);
+}
+
+uint16_t listen_port(const struct server *server)
+{
+    uint16_t port = 0; /* of the oldest listener, which is the last in the list */
+    for (const struct listener *each = server->listeners; each != NULL; each = each->next) {
+        struct sockaddr_storage address = { 0 };
+        int size = sizeof address;
+        if (each->accept == tracker_server_accept || each->uv.handle.type != UV_TCP ||
+            uv_tcp_getsockname(&each->uv.tcp, (struct sockaddr *)&address, &size) != 0)
+            continue;
+        port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                                   : ((struct sockaddr_in *)&address)->sin_port);
+    }
+    return port;
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -26,6 +26,9 @@ enum listener_state {
     LISTENER_CLOSED
 };
 
+/* What takes a connection that waits at a listener, as connection_accept does. */
+typedef int listener_accept(struct server *server, uv_stream_t *listener);
+
 union listener_handle {
     uv_handle_t handle;
     uv_stream_t stream;
@@ -37,6 +40,7 @@ struct listener {
     struct listener *next;
     struct server *server;
     enum listener_state state;
+    listener_accept *accept;
     unsigned references; /* handles that are not closed yet */
     union listener_handle uv, spare;
     int reserve;           /* a descriptor, or -1 */
@@ -46,6 +50,12 @@ struct listener {
 /* Opens every address (or, where systemd passed sockets, those instead) and logs one line per
  * socket. Listeners are added to server->listeners, also before a failure. */
 int listen_all(struct server *server, const struct config_list *addresses, struct vta_error *error);
+
+/* The same for the one address at which vtad is a tracker. */
+int listen_tracker(struct server *server, const char *name, struct vta_error *error);
+
+/* The port of the first TCP socket that clients of boards connect to; 0: there is none. */
+uint16_t listen_port(const struct server *server);
 
 /* Closes all; they are freed from the loop. A Unix socket's file is removed. */
 void listen_close(struct server *server);

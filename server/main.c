@@ -19,7 +19,7 @@
 #endif
 
 #define FLAGS_MAX 256
-#define KEYS_MAX  64
+#define KEYS_MAX  128
 
 struct command_line {
     struct config_source source;

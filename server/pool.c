@@ -279,6 +279,11 @@ void pool_cancel(struct pool *pool, struct pool_request *request)
     pool->waiting--;
 }
 
+bool pool_is_open(const struct pool *pool)
+{
+    return pool->state == POOL_RUNNING || pool->state == POOL_PAUSING;
+}
+
 /* ---- What workers tell ---------------------------------------------------------------------- */
 
 /* Warm workers beyond what is wanted are let go. */

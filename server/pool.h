@@ -71,6 +71,9 @@ int pool_request(struct pool *pool, struct pool_request *request, struct vta_err
 /* Nothing where it does not wait. */
 void pool_cancel(struct pool *pool, struct pool_request *request);
 
+/* Whether a request could be served, sooner or later. */
+bool pool_is_open(const struct pool *pool);
+
 /* The configuration has changed: idle workers that know the old one are let go. */
 void pool_reloaded(struct pool *pool);
 void pool_drain(struct pool *pool);         /* no more sessions; busy ones finish their request */

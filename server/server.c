@@ -99,14 +99,18 @@ static void on_grace(uv_timer_t *timer)
         close_all(server);
 }
 
-static void stop(struct server *server)
+void server_stop(struct server *server)
 {
+    if (server->state != SERVER_RUNNING)
+        return;
     server->state = SERVER_STOPPING;
     notify_stopping();
     log_notice("stopping: %llu connections, %llu ms for runs to finish",
                (unsigned long long)server->connection_count,
                (unsigned long long)server->config.grace_ms);
     listen_close(server);
+    tracker_client_close(&server->tracker_client);
+    tracker_server_close(server);
     for (struct connection *each = server->connections; each != NULL; each = each->next)
         connection_drain(each);
     pool_drain(&server->workers);
@@ -117,13 +121,16 @@ static void stop(struct server *server)
 /* ---- Descriptors --------------------------------------------------------------------------- */
 
 /* A connection has a descriptor, and another one while it is not read from; one that has had its
- * last word only the first. A TVM session has its worker's channel and its client's socket. */
+ * last word only the first. A TVM session has its worker's channel and its client's socket. A
+ * tracker's connections are as any others. */
 static void raise_descriptor_limit(struct server *server)
 {
     const struct config *config = &server->config;
     struct rlimit limit;
     uint64_t workers = config->tvm == TVM_ON ? config->max_tvm_sessions + config->tvm_pool : 0;
-    uint64_t others = DESCRIPTORS_MORE + 2 * workers, need = others + 3 * config->max_sessions;
+    uint64_t tracked = config->serve_tracker != NULL ? config->max_tracker_connections : 0;
+    uint64_t others = DESCRIPTORS_MORE + 2 * workers + 2 * tracked;
+    uint64_t need = others + 3 * config->max_sessions;
     server->connections_fit = UINT64_MAX;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
         return;
@@ -171,6 +178,7 @@ static void reload(struct server *server)
         for (struct connection *each = server->connections; each != NULL; each = each->next)
             connection_reloaded(each);
         pool_reloaded(&server->workers);
+        tracker_client_reloaded(&server->tracker_client);
         log_notice("reload: done");
     }
     config_clear(&fresh);
@@ -186,7 +194,7 @@ static void on_signal(uv_signal_t *handle, int number)
         if (server->state == SERVER_RUNNING)
             reload(server);
     } else if (server->state == SERVER_RUNNING) {
-        stop(server);
+        server_stop(server);
     } else {
         log_notice("stopping: at once");
         close_all(server);
@@ -257,8 +265,11 @@ int server_start(struct server *server, struct config *config, const struct conf
         rc = vta_service_store_prepare(server->config.store, error);
     if (rc == 0)
         rc = listen_all(server, &server->config.listen, error);
+    if (rc == 0 && server->config.serve_tracker != NULL)
+        rc = listen_tracker(server, server->config.serve_tracker, error);
     if (rc == 0) {
         pool_open(&server->workers, server);
+        tracker_client_open(&server->tracker_client, server);
         return 0;
     }
 

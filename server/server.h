@@ -16,6 +16,8 @@
 #include "listen.h"
 #include "pool.h"
 #include "service/service.h"
+#include "tracker_client.h"
+#include "tracker_server.h"
 
 struct connection;
 
@@ -39,7 +41,9 @@ struct server {
     uv_timer_t watchdog, grace;
     struct busy_poll busy_poll;
 
-    struct pool workers; /* of TVM sessions */
+    struct pool workers;                  /* of TVM sessions */
+    struct tracker_client tracker_client; /* which offers them */
+    struct tracker_server tracker;        /* at which others do */
 
     uint64_t calls_at_work;         /* on the thread pool, or waiting for it */
     struct connection *connections; /* newest first */
@@ -61,6 +65,9 @@ int server_start(struct server *server, struct config *config, const struct conf
                  struct vta_error *error);
 /* After the loop has ended. */
 void server_clear(struct server *server);
+
+/* As SIGTERM does; nothing where it stops already. */
+void server_stop(struct server *server);
 
 /* For connection.c. */
 void server_add(struct server *server, struct connection *connection);

@@ -14,6 +14,7 @@
 struct tvm {
     struct connection *connection;
     struct pool_request request;
+    struct tracker_offer *offer; /* of a tracker, that the client has come for; or NULL */
     uint64_t timeout_ms;
     size_t begin, end, size; /* of bytes: the first one after the handshake; arrived; room */
     uint8_t bytes[];
@@ -35,9 +36,17 @@ void tvm_free(struct tvm *tvm)
     free(tvm);
 }
 
+/* There is no session after all. */
+static void give_back_offer(struct tvm *tvm)
+{
+    tracker_client_give_back(&tvm->connection->server->tracker_client, tvm->offer);
+    tvm->offer = NULL;
+}
+
 void tvm_close(struct tvm *tvm)
 {
     pool_cancel(&tvm->connection->server->workers, &tvm->request);
+    give_back_offer(tvm);
 }
 
 void tvm_room(struct tvm *tvm, uint8_t **bytes, size_t *nbytes)
@@ -50,6 +59,7 @@ static void refuse(struct tvm *tvm, uint32_t code, const struct vta_error *error
 {
     uint8_t answer[TVM_HANDSHAKE_MAX];
     size_t nbytes = tvm_handshake_answer(answer, code, "");
+    give_back_offer(tvm);
     connection_last_word(tvm->connection, answer, nbytes, error->message);
 }
 
@@ -65,7 +75,8 @@ static void on_ready(struct pool_request *request, struct worker_process *worker
     struct tvm *tvm = (struct tvm *)((char *)request - offsetof(struct tvm, request));
     struct connection *connection = tvm->connection;
     struct transport *transport = connection->transport;
-    const char *key = connection->server->config.tvm_key;
+    const struct config *config = &connection->server->config;
+    const char *key = tvm->offer != NULL ? config->tracker_key : config->tvm_key;
     uint8_t answer[TVM_HANDSHAKE_MAX];
     struct vta_error error = { .insn = -1 };
 
@@ -80,11 +91,14 @@ static void on_ready(struct pool_request *request, struct worker_process *worker
                                             .timeout_ms = tvm->timeout_ms,
                                             .fd = transport_descriptor(transport),
                                             .early = tvm->bytes + tvm->begin,
-                                            .early_bytes = tvm->end - tvm->begin };
-    if (worker_process_serve(worker, &session, &error) != 0)
+                                            .early_bytes = tvm->end - tvm->begin,
+                                            .offer = tvm->offer };
+    if (worker_process_serve(worker, &session, &error) != 0) {
         connection_close(connection, "%s", error.message);
-    else
-        connection_handed_over(connection);
+        return;
+    }
+    tvm->offer = NULL;
+    connection_handed_over(connection);
 }
 
 static void on_failed(struct pool_request *request, const struct vta_error *error)
@@ -107,7 +121,9 @@ static void on_handshake(struct tvm *tvm, const struct tvm_handshake *handshake)
     struct server *server = tvm->connection->server;
     const char *key = server->config.tvm_key != NULL ? server->config.tvm_key : "";
     struct vta_error error = { .insn = -1 };
-    if (!tvm_handshake_matches(handshake, key)) {
+    if (!tvm_handshake_matches(handshake, key))
+        tvm->offer = tracker_client_take(&server->tracker_client, handshake);
+    if (tvm->offer == NULL && !tvm_handshake_matches(handshake, key)) {
         char shown[64];
         show_key(shown, sizeof shown, handshake);
         vta_error_set(&error, VTA_ENOTFOUND, "TVM handshake: the key '%s' is not 'client:%s'",

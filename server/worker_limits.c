@@ -6,7 +6,8 @@
 
 #include "config.h"
 
-/* An emulated call ends itself at the limit, and its session goes on; this is what it may be late. */
+/* An emulated call ends itself at the limit, and its session goes on; this is what it may be late.
+ */
 #define LATE_MS 500u
 
 static uint64_t call_limit(const struct config *config)

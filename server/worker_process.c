@@ -179,6 +179,7 @@ static void on_ended(struct child *child, int status)
         uv_close((uv_handle_t *)&worker->client, on_client_closed);
     worker->removal.data = worker;
     uv_queue_work(&worker->pool->server->loop, &worker->removal, on_removal, after_removal);
+    tracker_client_give_back(&worker->pool->server->tracker_client, worker->offer);
     pool_worker_ended(worker->pool, worker, last);
     release(worker);
 }
@@ -467,6 +468,7 @@ int worker_process_serve(struct worker_process *worker, const struct worker_sess
     worker->state = WORKER_SERVING;
     worker->id = session->id;
     worker->timeout_ms = session->timeout_ms;
+    worker->offer = session->offer;
     worker->began_ms = now_ms(worker);
     snprintf(worker->peer, sizeof worker->peer, "%s", session->peer);
     log_info("session %llu from %s began: TVM, worker %d", (unsigned long long)worker->id,

@@ -22,6 +22,7 @@
 #include "worker_channel.h"
 
 struct pool;
+struct tracker_offer;
 
 enum worker_state {
     WORKER_STARTING,
@@ -58,6 +59,8 @@ struct worker_process {
     /* Since when the client says nothing more; 0: it may. One more limit while it is SERVING, and
      * no state: the worker does not know it, and no other event means something else. */
     uint64_t left_ms;
+    /* That its client came for; NULL: none. */
+    struct tracker_offer *offer;
     char peer[160];
 };
 
@@ -68,13 +71,15 @@ int worker_process_start(struct worker_process **worker, struct pool *pool,
 struct worker_session {
     uint64_t id;
     const char *peer;
-    uint64_t timeout_ms; /* that the client has asked for; 0: none */
-    int fd;              /* the client's socket; stays the caller's */
-    const void *early;   /* what the client has sent already, after the handshake */
-    size_t early_bytes;  /* at most CHANNEL_EARLY_MAX */
+    uint64_t timeout_ms;         /* that the client has asked for; 0: none */
+    int fd;                      /* the client's socket; stays the caller's */
+    struct tracker_offer *offer; /* of a tracker, that the client has come for; or NULL */
+    const void *early;           /* what the client has sent already, after the handshake */
+    size_t early_bytes;          /* at most CHANNEL_EARLY_MAX */
 };
 
-/* Gives an idle worker its session. VTA_EIO where it does not take it; it is ended then. */
+/* Gives an idle worker its session, whose end gives the offer back. VTA_EIO where the worker does
+ * not take it; it is ended then, and the offer stays the caller's. */
 int worker_process_serve(struct worker_process *worker, const struct worker_session *session,
                          struct vta_error *error);
 

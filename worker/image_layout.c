@@ -75,9 +75,9 @@ int layout_make(struct objects *objects)
     uint64_t end = 0;
     int rc = take_sections(objects, SECTION_CODE, false, &end);
     if (rc == 0)
-        rc = take_sections(objects, SECTION_CODE, true, &end);
-    if (rc == 0)
         rc = take(objects, stubs, STUB_ALIGNMENT, &end, &objects->stub_offset);
+    if (rc == 0)
+        rc = take_sections(objects, SECTION_CODE, true, &end);
     if (rc == 0)
         rc = end_part(objects, IMAGE_READ | IMAGE_EXECUTE, &end);
     if (rc == 0)

@@ -280,7 +280,6 @@ static int apply(struct library *library, const Elf64_Rela *entry, bool addend)
     const uint64_t index = ELF64_R_SYM(entry->r_info), offset = entry->r_offset - library->low;
     struct relocation relocation = {
         .type = relocation_type(build->machine, (uint32_t)ELF64_R_TYPE(entry->r_info)),
-        .bytes = build->image->bytes + offset,
         .place = build->image->address + offset,
         .addend = (uint64_t)entry->r_addend,
         .base = build->image->address - library->low,
@@ -296,6 +295,7 @@ static int apply(struct library *library, const Elf64_Rela *entry, bool addend)
         return image_refuse_relocation(build, file, "", entry, name, "this type is not supported");
     if (!is_inside(library, entry->r_offset, relocation_nbytes(build->machine, relocation.type)))
         return image_refuse_relocation(build, file, "", entry, name, "it lies outside the library");
+    relocation.bytes = build->image->bytes + offset;
     if (!addend)
         relocation.addend = relocation_addend(build->machine, &relocation);
     return image_relocate(build, &relocation, file, "", entry, name);
@@ -321,9 +321,9 @@ static int apply_table(struct library *library, uint64_t address, uint64_t nbyte
 static bool rebase(struct library *library, uint64_t address)
 {
     const size_t size = elf_address_nbytes(library->elf);
-    uint8_t *bytes = library->build->image->bytes + (address - library->low);
     if (!is_inside(library, address, size))
         return false;
+    uint8_t *bytes = library->build->image->bytes + (address - library->low);
     const uint64_t value =
         elf_view_address(library->elf, bytes) + library->build->image->address - library->low;
     memcpy(bytes, &value, size);

@@ -24,7 +24,7 @@ enum {
     IMM21                  /* adr, adrp */
 };
 
-#define ROW(id, ...) [R_AARCH64_##id] = { "R_AARCH64_" #id, __VA_ARGS__ }
+#define ROW(id, ...) [R_AARCH64_##id] = { .name = "R_AARCH64_" #id, __VA_ARGS__ }
 #define KNOWN(id)    [R_AARCH64_##id] = { .name = "R_AARCH64_" #id }
 
 static const struct relocation_type types[] = {

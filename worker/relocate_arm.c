@@ -23,7 +23,7 @@ enum {
     PREL31 /* all but the highest bit */
 };
 
-#define ROW(number, id, ...) [number] = { "R_ARM_" #id, __VA_ARGS__ }
+#define ROW(number, id, ...) [number] = { .name = "R_ARM_" #id, __VA_ARGS__ }
 #define KNOWN(number, id)    [number] = { .name = "R_ARM_" #id }
 
 static const struct relocation_type types[] = {

@@ -4,7 +4,7 @@
 
 #include "relocate.h"
 
-#define ROW(id, ...) [R_X86_64_##id] = { "R_X86_64_" #id, __VA_ARGS__ }
+#define ROW(id, ...) [R_X86_64_##id] = { .name = "R_X86_64_" #id, __VA_ARGS__ }
 #define KNOWN(id)    [R_X86_64_##id] = { .name = "R_X86_64_" #id }
 
 static const struct relocation_type types[] = {

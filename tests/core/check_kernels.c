@@ -79,7 +79,9 @@ static void *aligned(size_t nbytes)
     return aligned_alloc(64, (nbytes + 63) / 64 * 64);
 }
 
-static void set_gemm(const struct vta_kernels *set, const struct case_data *c, int32_t *acc)
+/* in_dram: with weights that are not loaded; false if the set cannot. */
+static bool set_gemm(const struct vta_kernels *set, const struct case_data *c, int32_t *acc,
+                     bool in_dram)
 {
     const struct vta_hw *hw = &c->hw;
     struct vta_sram sram = { .batch = hw->batch,
@@ -88,22 +90,29 @@ static void set_gemm(const struct vta_kernels *set, const struct case_data *c, i
                              .wgt_bits = hw->wgt_bits,
                              .out_bits = hw->out_bits,
                              .acc = acc };
-    bool wants_sums;
-    set->layout(&sram, &wants_sums);
+    set->layout(&sram);
+    if (in_dram && (!sram.reads_dram || c->block.positions != 1))
+        return false;
     sram.inp = aligned(TILES * sram.inp_stride);
     sram.wgt = aligned(TILES * sram.wgt_stride);
-    sram.inp_sums = wants_sums ? aligned(TILES * hw->batch * sizeof(int32_t)) : NULL;
     set->load_inp(&sram, 0, NULL, TILES); /* zeros first, then everything in uneven pieces */
     set->load_wgt(&sram, 0, NULL, TILES);
     for (size_t t = 0, n; t < TILES; t += n) {
         n = t % 7 + 1 < TILES - t ? t % 7 + 1 : TILES - t;
         set->load_inp(&sram, t, c->inp + t * hw->dram_elem_bytes[VTA_MEM_INP], n);
-        set->load_wgt(&sram, t, c->wgt + t * hw->dram_elem_bytes[VTA_MEM_WGT], n);
+        if (!in_dram)
+            set->load_wgt(&sram, t, c->wgt + t * hw->dram_elem_bytes[VTA_MEM_WGT], n);
     }
-    set->gemm(&sram, &c->block);
+    struct vta_gemm_block block = c->block;
+    if (in_dram) {
+        const size_t tile = hw->dram_elem_bytes[VTA_MEM_WGT];
+        block.dram = c->wgt + block.wgt * tile;
+        block.dram_output = block.output_wgt * tile;
+    }
+    set->gemm(&sram, &block);
     free(sram.inp);
     free(sram.wgt);
-    free(sram.inp_sums);
+    return true;
 }
 
 /* A box of steps that stays inside TILES tiles of each memory. */
@@ -149,8 +158,12 @@ static void check_gemm(struct rng *rng, const struct vta_hw *hw)
         if (!sets[i]->usable() || !sets[i]->supports(hw))
             continue;
         memcpy(got, c.acc, lanes * sizeof(*got));
-        set_gemm(sets[i], &c, got);
+        set_gemm(sets[i], &c, got, false);
         expect(memcmp(got, want, lanes * sizeof(*got)) == 0, sets[i]->name, "GEMM", hw);
+        memcpy(got, c.acc, lanes * sizeof(*got));
+        if (set_gemm(sets[i], &c, got, true))
+            expect(memcmp(got, want, lanes * sizeof(*got)) == 0, sets[i]->name,
+                   "GEMM with weights in DRAM", hw);
     }
     free(c.inp);
     free(c.wgt);

@@ -132,6 +132,35 @@ Test(isa, encoding_names_the_field_that_does_not_fit)
     cr_expect_str_eq(error.message, "imm is -32769, its field holds -32768 to 32767");
 }
 
+/* Every field of a format, at both ends of what it holds and one beyond. */
+Test(isa, an_instruction_fits_if_it_can_be_encoded)
+{
+    static const uint32_t opcodes[] = { VTA_OP_LOAD, VTA_OP_STORE, VTA_OP_GEMM, VTA_OP_FINISH,
+                                        VTA_OP_ALU };
+    struct vta_layout layout = default_layout();
+    uint8_t bytes[16];
+    uint32_t fitting = 0, others = 0;
+    for (size_t o = 0; o < sizeof opcodes / sizeof opcodes[0]; o++) {
+        const struct vta_format *format = vta_format_of(opcodes[o]);
+        for (size_t f = 1; f < format->count; f++)
+            for (uint32_t bit = 0; bit < 32; bit++)
+                for (int32_t near = -1; near <= 1; near++) {
+                    struct vta_insn insn = { .opcode = opcodes[o] };
+                    const uint32_t value = (UINT32_C(1) << bit) + (uint32_t)near;
+                    const uint32_t values[] = { value, ~value };
+                    for (int k = 0; k < 2; k++) {
+                        memcpy((char *)&insn + format->fields[f].offset, &values[k], 4);
+                        const bool fits = vta_insn_encode(&insn, &layout, bytes, NULL) == 0;
+                        cr_assert_eq(vta_insn_fits(&insn, &layout), fits, "%s = 0x%x",
+                                     format->fields[f].name, values[k]);
+                        fitting += fits;
+                        others += !fits;
+                    }
+                }
+    }
+    cr_expect(fitting > 0 && others > 0);
+}
+
 Test(isa, prints_lines_that_a_person_wants_to_read)
 {
     char text[VTA_DISASM_TEXT];

@@ -216,6 +216,95 @@ Test(plan, is_given_up_when_the_run_is_stopped)
     vta_program_free(program);
 }
 
+/* ---- Weights ------------------------------------------------------------------------------- */
+
+/* Two outputs from two inputs and four tiles of weights. */
+static struct vta_insn *dense(struct kit *kit)
+{
+    struct vta_insn *gemm = kit_gemm(kit);
+    gemm->nest.iter_out = gemm->nest.iter_in = 2;
+    gemm->nest.dst_factor_out = gemm->nest.src_factor_in = gemm->nest.wgt_factor_in = 1;
+    gemm->nest.wgt_factor_out = 2;
+    return gemm;
+}
+
+/* The partner of the LOAD at `index`. */
+static uint32_t partner_of(const struct kit *kit, uint32_t index)
+{
+    struct vta_plan *plan;
+    struct vta_program *program = kit_program(kit);
+    struct vta_verify_options options = { 0 };
+    uint32_t partner = VTA_NO_PARTNER, back = index;
+    cr_assert_eq(vta_verify(program, &options, &error), 0, "%s", error.message);
+    cr_assert_eq(vta_plan_make(&plan, program, NULL, &error), 0);
+    for (uint32_t i = 0; i < plan->op_count; i++)
+        if (plan->ops[i].insn == index)
+            partner = plan->ops[i].partner;
+    for (uint32_t i = 0; i < plan->op_count; i++)
+        if (plan->ops[i].insn == partner)
+            back = plan->ops[i].partner;
+    cr_expect_eq(back, index, "partners name each other");
+    vta_plan_free(plan);
+    vta_program_free(program);
+    return partner;
+}
+
+/* Weights for a GEMM, and others in their place; each step may be changed. */
+struct scene {
+    struct kit kit;
+    struct vta_insn *gemm, *again;
+    uint32_t load, reload;
+};
+
+static void begin_scene(struct scene *scene, bool with_store)
+{
+    struct kit *kit = &scene->kit;
+    kit_init(kit);
+    kit_uop(kit, 0, 0, 0, 0);
+    scene->load = kit->insn_count;
+    kit_move(kit, KIT_WGT, 0, 0, 4)->push_next = 1;
+    if (with_store)
+        kit_move(kit, KIT_OUT, 0, 0, 1)->push_prev = 1;
+    scene->gemm = dense(kit);
+    scene->gemm->pop_prev = scene->gemm->push_prev = 1;
+    scene->gemm->pop_next = with_store;
+    scene->reload = kit->insn_count;
+    struct vta_insn *reload = kit_move(kit, KIT_WGT, 8, 0, 4);
+    reload->pop_next = reload->push_next = 1;
+    scene->again = dense(kit);
+    scene->again->pop_prev = 1;
+    kit_finish(kit);
+}
+
+Test(plan, pairs_weights_that_are_overwritten_with_the_only_nest_that_reads_them)
+{
+    struct scene scene;
+    begin_scene(&scene, false);
+    cr_expect_eq(partner_of(&scene.kit, scene.load), scene.load + 1);
+    cr_expect_eq(partner_of(&scene.kit, scene.reload), VTA_NO_PARTNER, "later programs see them");
+}
+
+Test(plan, loads_weights_that_a_store_may_change_before_they_are_read)
+{
+    struct scene scene;
+    begin_scene(&scene, true);
+    cr_expect_eq(partner_of(&scene.kit, scene.load), VTA_NO_PARTNER);
+}
+
+Test(plan, loads_weights_that_are_read_more_than_once_or_not_overwritten)
+{
+    struct scene scene;
+    begin_scene(&scene, false);
+    scene.gemm->nest.wgt_factor_out = 0; /* positions */
+    cr_expect_eq(partner_of(&scene.kit, scene.load), VTA_NO_PARTNER);
+    begin_scene(&scene, false);
+    scene.kit.insns[scene.reload].mem.x_size = 3; /* one tile stays */
+    cr_expect_eq(partner_of(&scene.kit, scene.load), VTA_NO_PARTNER);
+    begin_scene(&scene, false);
+    scene.kit.insns[scene.reload].mem.sram_base = 4; /* the second nest reads the same */
+    cr_expect_eq(partner_of(&scene.kit, scene.load), VTA_NO_PARTNER);
+}
+
 /* ---- Beyond the bound ---------------------------------------------------------------------- */
 
 #define NESTS 150

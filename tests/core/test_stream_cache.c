@@ -118,12 +118,16 @@ Test(stream_cache, decides_again_for_other_tokens_or_another_configuration)
     close_scene(&scene);
 }
 
-Test(stream_cache, does_not_serve_a_program_whose_buffers_are_gone)
+static void expect_no_lost_buffers(bool with_epoch)
 {
     struct scene scene;
     open_scene(&scene, 4, PLENTY);
+    scene.options.epoch = with_epoch ? vta_dram_epoch(scene.dram) : 0;
     cr_assert_not_null(get(&scene));
+    cr_assert_not_null(get(&scene));
+    cr_expect_eq(stats_of(&scene).hits, 1u);
     cr_assert_eq(vta_dram_free(scene.dram, scene.data, &error), 0);
+    scene.options.epoch = with_epoch ? vta_dram_epoch(scene.dram) : 0;
     cr_expect_null(get(&scene));
     cr_expect_eq(error.code, VTA_EDRAM);
     cr_assert_eq(vta_dram_alloc_at(scene.dram, 8192, 4096, &scene.data, &error), 0);
@@ -131,6 +135,12 @@ Test(stream_cache, does_not_serve_a_program_whose_buffers_are_gone)
     cr_assert_eq(vta_dram_free(scene.dram, scene.uops, &error), 0);
     cr_expect_null(get(&scene));
     close_scene(&scene);
+}
+
+Test(stream_cache, does_not_serve_a_program_whose_buffers_are_gone)
+{
+    expect_no_lost_buffers(false);
+    expect_no_lost_buffers(true);
 }
 
 Test(stream_cache, forgets_what_was_used_longest_ago)

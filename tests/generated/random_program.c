@@ -295,6 +295,49 @@ static void make_nest(struct maker *m)
     emit_ordered(m, &insn);
 }
 
+/* Weights in the same place again and again, each time for one GEMM (or a few): what the simulator
+ * may read in DRAM. Stores come between, and may write what was loaded. */
+static void make_dense(struct maker *m)
+{
+    while (m->loaded_begin == m->loaded_end)
+        make_load_uop(m);
+    const uint32_t at = rng_between(m->rng, m->loaded_begin, m->loaded_end - 1);
+    const uint32_t rows = rng_between(m->rng, 1, 6), columns = rng_between(m->rng, 1, 4);
+    const uint32_t elem = m->hw->dram_elem_bytes[VTA_MEM_WGT], stride_max = 9;
+    const uint32_t first = (RANDOM_DRAM_BEGIN + 4 * RANDOM_DRAM_UOPS + elem - 1) / elem;
+    const uint32_t end = RANDOM_DRAM_BYTES / elem, span = rows * stride_max;
+    const struct vta_uop uop = m->uops[at];
+    if (uop.wgt + rows * columns >= m->hw->depth[VTA_MEM_WGT] || first + span > end ||
+        uop.dst + rows >= m->hw->depth[VTA_MEM_ACC] ||
+        uop.src + columns >= m->hw->depth[VTA_MEM_INP])
+        return;
+    for (uint32_t n = rng_between(m->rng, 1, 4); n > 0; n--) {
+        struct vta_insn load = { .opcode = VTA_OP_LOAD };
+        load.mem = (struct vta_mem_insn){ .memory = VTA_MEM_WGT,
+                                          .sram_base = uop.wgt,
+                                          .dram_base = rng_between(m->rng, first, end - span),
+                                          .y_size = rows,
+                                          .x_size = columns,
+                                          .x_stride = rng_between(m->rng, columns, stride_max) };
+        emit_ordered(m, &load);
+        struct vta_insn gemm = { .opcode = VTA_OP_GEMM };
+        gemm.nest =
+            (struct vta_nest_insn){ .uop_begin = at,
+                                    .uop_end = at + 1,
+                                    .iter_out = rows,
+                                    .iter_in = columns,
+                                    .dst_factor_out = 1,
+                                    .src_factor_in = 1,
+                                    .wgt_factor_out = rng_one_in(m->rng, 4) ? columns - 1 : columns,
+                                    .wgt_factor_in = 1 };
+        for (uint32_t times = rng_one_in(m->rng, 6) ? 2 : 1; times > 0; times--) {
+            if (rng_one_in(m->rng, 4))
+                make_store(m);
+            emit_ordered(m, &gemm);
+        }
+    }
+}
+
 /* Orders every store before FINISH, and leaves few tokens behind. */
 static void make_end(struct maker *m)
 {
@@ -316,9 +359,9 @@ uint8_t *random_stream(struct rng *rng, const struct vta_hw *hw, const uint8_t *
 
     vta_layout_make(&m.layout, hw, NULL);
     m.uops = calloc(hw->depth[VTA_MEM_UOP], sizeof(*m.uops));
-    m.bytes = malloc((size_t)(8 * INSNS_MAX + 9 + before.store_to_compute) * VTA_INSN_BYTES);
+    m.bytes = malloc((size_t)(20 * INSNS_MAX + 9 + before.store_to_compute) * VTA_INSN_BYTES);
     for (uint32_t i = 0; i < length; i++) {
-        switch (rng_between(rng, 0, 7)) {
+        switch (rng_between(rng, 0, 8)) {
         case 0:
             make_load_uop(&m);
             break;
@@ -329,6 +372,9 @@ uint8_t *random_stream(struct rng *rng, const struct vta_hw *hw, const uint8_t *
             break;
         case 4:
             make_store(&m);
+            break;
+        case 5:
+            make_dense(&m);
             break;
         default:
             make_nest(&m);

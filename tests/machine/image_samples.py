@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Compiles image_sample.c for every machine in every way that is worth a test, links some of it to
 shared libraries, and writes a manifest: a line "machine name imports file…" for each module, and "#
-reason" for what is lacking.
-usage: image_samples.py SOURCE FOLDER MANIFEST"""
+reason" for what is lacking. Assembles and links image_relocations.S.
+usage: image_samples.py SOURCE RELOCATIONS FOLDER MANIFEST"""
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -100,7 +101,18 @@ def link(linker, folder, machine, name, files):
     return lines
 
 
-def main(source, folder, path):
+def make_relocations(linker, source, folder):
+    """Relocations of many types, and what the linker makes of them at 0x40000000."""
+    for machine in ("arm", "aarch64", "x86_64"):
+        file = os.path.join(folder, f"relocations-{machine}.o")
+        run(["clang", *CLANG[machine], "-c", source, "-o", file])
+        with open(file, "rb") as bytes_of:
+            names = set(re.findall(rb"at_([0-9a-f]+)\0", bytes_of.read()))
+        run([linker, "-Ttext=0x40000000", "--oformat=binary", "-e", "begin", file, "-o", file[:-1] + "bin",
+             *(f"--defsym=at_{name.decode()}=0x{name.decode()}" for name in names)])
+
+
+def main(source, relocations, folder, path):
     os.makedirs(folder, exist_ok=True)
     lines, jobs = [], []
     compilers = {("clang", machine): ["clang", *options] for machine, options in CLANG.items()}
@@ -118,6 +130,8 @@ def main(source, folder, path):
     linker = shutil.which("ld.lld")
     if linker is None:
         lines.append("# no ld.lld")
+    elif shutil.which("clang") is not None:
+        make_relocations(linker, relocations, folder)
     with ThreadPoolExecutor(2) as pool:
         for machine, name, files, pic in pool.map(make, jobs):
             lines.append(f"{machine} {name} {' '.join(files)}")

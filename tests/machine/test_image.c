@@ -2,6 +2,7 @@
  * source compiled into this test.
  */
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,6 +158,8 @@ static void each_module(const char *machine, void (*run)(const char *name, struc
         line[strcspn(line, "\n")] = '\0';
         if (line[0] == '#')
             fprintf(stderr, "SKIPPED: modules by a tool that is not here: %s\n", line + 2);
+        if (strcmp(line, "# no clang") == 0)
+            cr_skip_test("SKIPPED: clang is not here");
         const char *word_text = strtok_r(line, " ", &rest);
         if (strcmp(word_text, machine) != 0)
             continue;
@@ -216,4 +219,100 @@ Test(image, runs_aarch64_code_on_an_emulated_processor)
 {
     skip_without_unicorn();
     each_module("aarch64", run_aarch64);
+}
+
+/* ---- Against another linker ---------------------------------------------------------------- */
+
+static uint64_t address_in_name(void *context, const char *name)
+{
+    (void)context;
+    return strncmp(name, "at_", 3) == 0 ? strtoull(name + 3, NULL, 16) : 0;
+}
+
+static void compare_relocations(const char *machine)
+{
+    struct kit_files files = { .count = 0 }, expected = { .count = 0 };
+    struct run run = { .module = "relocations" };
+    struct kit_host host;
+    char name[64];
+    kit_host(&host);
+    host.address = 0x40000000;
+    host.host.import = address_in_name;
+    snprintf(name, sizeof name, "relocations-%s.o", machine);
+    snprintf(run.module, sizeof run.module, "%s", name);
+    if (!kit_add_file(&files, name))
+        cr_skip_test("SKIPPED: clang or ld.lld is not here to compare with");
+    snprintf(name, sizeof name, "relocations-%s.bin", machine);
+    cr_assert(kit_add_file(&expected, name), "%s", name);
+    load(&run, &files, &host);
+    const struct image_file *file = &expected.files[0];
+    cr_assert(file->nbytes > 64 && file->nbytes <= run.image.nbytes);
+    for (size_t i = 0; i < file->nbytes; i++) {
+        if (run.image.bytes[i] != file->bytes[i])
+            cr_assert_fail("%s: byte 0x%zx is 0x%02x, not 0x%02x", run.module, i,
+                           run.image.bytes[i], file->bytes[i]);
+    }
+    image_clear(&run.image);
+    kit_release(&host);
+    kit_free_files(&files);
+    kit_free_files(&expected);
+}
+
+Test(image, relocates_x86_64_as_a_linker_does)
+{
+    compare_relocations("x86_64");
+}
+
+Test(image, relocates_arm_as_a_linker_does)
+{
+    compare_relocations("arm");
+}
+
+Test(image, relocates_aarch64_as_a_linker_does)
+{
+    compare_relocations("aarch64");
+}
+
+/* ---- Modules that TVM compiled ------------------------------------------------------------- */
+
+static void load_folder(const char *folder)
+{
+    unsigned count = 0;
+    struct dirent *entry;
+    DIR *directory = opendir(folder);
+    cr_assert_not_null(directory, "%s", folder);
+    while ((entry = readdir(directory)) != NULL) {
+        const char *dot = strrchr(entry->d_name, '.');
+        struct kit_files files = { .count = 0 };
+        struct run run = { 0 };
+        struct kit_host host;
+        char path[512];
+        if (dot == NULL || (strcmp(dot, ".o") != 0 && strcmp(dot, ".so") != 0))
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        snprintf(run.module, sizeof run.module, "%s", entry->d_name);
+        cr_assert(kit_add_file(&files, path), "%s", path);
+        kit_host(&host);
+        host.any = 0x1000;
+        load(&run, &files, &host);
+        cr_assert_not_null(image_find(&run.image, "__tvm_main__"), "%s", path);
+        image_clear(&run.image);
+        kit_release(&host);
+        kit_free_files(&files);
+        count++;
+    }
+    closedir(directory);
+    cr_assert_gt(count, 0, "no modules in %s", folder);
+}
+
+Test(image, loads_every_module_that_tvm_compiled)
+{
+    char folder[256];
+    const char *shared = getenv("VTA_SHARED");
+    if (shared == NULL)
+        cr_skip_test("SKIPPED: no compiled modules (set VTA_SHARED)");
+    snprintf(folder, sizeof folder, "%s/tvm", shared);
+    load_folder(folder);
+    snprintf(folder, sizeof folder, "%s/tvm/arm", shared);
+    load_folder(folder);
 }

@@ -15,11 +15,18 @@ static struct kit_files files;
 static struct kit_host host;
 static struct vta_error error;
 
+/* A tool that is lacking is named when the samples are made (manifest). */
+static void add(const char *name)
+{
+    if (!kit_add_file(&files, name))
+        cr_skip_test("SKIPPED: no %s: clang or ld.lld was not here to make it", name);
+}
+
 /* The module by clang for x86-64 without PIC; every import has an address. */
 static void begin(void)
 {
-    cr_assert(kit_add_file(&files, "clang-x86_64-plain-O1.1.o"));
-    cr_assert(kit_add_file(&files, "clang-x86_64-plain-O1.2.o"));
+    add("clang-x86_64-plain-O1.1.o");
+    add("clang-x86_64-plain-O1.2.o");
     kit_host(&host);
     host.any = 0x1000;
 }
@@ -35,7 +42,7 @@ TestSuite(image_errors, .init = begin, .fini = end);
 static void only(const char *name)
 {
     kit_free_files(&files);
-    cr_assert(kit_add_file(&files, name), "%s", name);
+    add(name);
 }
 
 static int load(void)
@@ -146,8 +153,8 @@ Test(image_errors, names_the_byte_at_which_a_file_is_cut_off)
 Test(image_errors, names_machines_that_differ)
 {
     kit_free_files(&files);
-    cr_assert(kit_add_file(&files, "clang-x86_64-plain-O1.1.o"));
-    cr_assert(kit_add_file(&files, "clang-arm-plain-O1.2.o"));
+    add("clang-x86_64-plain-O1.1.o");
+    add("clang-arm-plain-O1.2.o");
     expect(VTA_EHARDWARE, "clang-arm-plain-O1.2.o: built for ARM (EM_ARM)", "x86-64");
 }
 
@@ -178,7 +185,7 @@ Test(image_errors, refuses_an_executable)
 
 Test(image_errors, refuses_a_library_among_objects)
 {
-    cr_assert(kit_add_file(&files, "clang-x86_64-pic-O1.linked.so"));
+    add("clang-x86_64-pic-O1.linked.so");
     expect(VTA_EFORMAT, "clang-x86_64-pic-O1.linked.so", "among object files");
 }
 
@@ -271,8 +278,8 @@ Test(image_errors, names_eight_at_most_of_what_nobody_has)
 Test(image_errors, names_what_is_defined_twice)
 {
     kit_free_files(&files);
-    cr_assert(kit_add_file(&files, "clang-x86_64-plain-O1.2.o"));
-    cr_assert(kit_add_file(&files, "clang-x86_64-pic-O2.2.o"));
+    add("clang-x86_64-plain-O1.2.o");
+    add("clang-x86_64-pic-O2.2.o");
     expect(VTA_EEXIST, "is defined in clang-x86_64-plain-O1.2.o and in clang-x86_64-pic-O2.2.o",
            "common_pair");
 }

@@ -212,6 +212,35 @@ Test(config, checks_the_keys_of_tvm_sessions)
     refuse("{\"max_tvm_sessions\": 0}", VTA_ECONFIG, "below the least value 1");
 }
 
+Test(config, a_tracker_needs_a_key_and_tvm_sessions)
+{
+    refuse("{\"tracker\": \"farm:9190\"}", VTA_ECONFIG, "tracker: needs a tracker_key");
+    refuse("{\"tracker_key\": \"pynq\", \"tvm\": \"off\"}", VTA_ECONFIG, "but tvm is off");
+    refuse("{\"tvm\": \"on\", \"tracker_boards\": 5, \"max_tvm_sessions\": 4}", VTA_ECONFIG,
+           "tracker_boards: 5 is above max_tvm_sessions, 4");
+    cr_assert_eq(read_text("{\"tracker_boards\": 4}"), 0, "%s", error.message);
+    refuse("{\"tracker_boards\": 257}", VTA_ECONFIG, "above the greatest value 256");
+}
+
+Test(config, trackers_have_addresses_of_hosts_and_words_for_keys)
+{
+    static const char *const addresses[] = { "farm", "farm:0", "farm:65536", "unix:/tmp/x", ":1" };
+    char text[512];
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+        snprintf(text, sizeof text, "{\"tracker\": \"%s\", \"tracker_key\": \"k\"}", addresses[i]);
+        refuse(text, VTA_ECONFIG, "is not HOST:PORT or [IPV6]:PORT");
+    }
+    refuse("{\"tracker\": \"\", \"serve_tracker\": \"unix:/tmp/x\"}", VTA_ECONFIG,
+           "serve_tracker: ");
+    cr_assert_eq(read_text("{\"tracker\": \"[::1]:9190\", \"serve_tracker\": \"[::1]:0\"}"), 0,
+                 "%s", error.message);
+    refuse("{\"tracker_key\": \"py nq\"}", VTA_ECONFIG, "tracker_key: 'py nq' is not one word");
+    refuse("{\"tracker_key\": \"k\", \"tracker_address\": \"a\\\\b\"}", VTA_ECONFIG,
+           "tracker_address: ");
+    refuse("{\"tracker_address\": \"\", \"tracker_stop_key\": \"\u00e9\"}", VTA_ECONFIG,
+           "tracker_stop_key: ");
+}
+
 static char *read_source(const char *name)
 {
     char path[1024];
