@@ -18,6 +18,7 @@
 #include "abi_calls.h"
 #include "abi_state.h"
 #include "module_build.h"
+#include "module_tree.h"
 #include "worker.h"
 
 #define MAIN_TEXT 256
@@ -311,20 +312,25 @@ static void set_context(struct dso *dso)
 #undef SET_CALL
 }
 
-/* A u64 size in front, then the tree. */
-static int check_imports(const struct dso *dso, struct vta_error *error)
+/* The module that stands for the library and what it brings: the root of its tree. The tree has a
+ * u64 size in front. */
+static int find_root(struct dso *dso, struct module **root, struct vta_error *error)
 {
     const ElfW(Sym) * symbol;
+    struct module_tree tree;
     const uint8_t *blob = own_symbol(dso, "__tvm_dev_mblob", &symbol);
     uint64_t nbytes;
-    if (blob == NULL)
+    if (blob == NULL) {
+        *root = module_hold(&dso->module);
         return 0;
+    }
     memcpy(&nbytes, blob, sizeof nbytes);
     if (symbol != NULL &&
         (symbol->st_size < sizeof nbytes || nbytes > symbol->st_size - sizeof nbytes))
         return vta_error_set(error, VTA_EFORMAT,
                              "%s: __tvm_dev_mblob is longer than the variable it is in", dso->name);
-    return module_dso_check_tree(blob + sizeof nbytes, nbytes, dso->name, error);
+    int rc = module_tree_read(&tree, blob + sizeof nbytes, nbytes, dso->name, error);
+    return rc == 0 ? module_tree_modules(&tree, &dso->module, root, error) : rc;
 }
 
 static int map_library(struct dso *dso, const struct module_build *build, struct vta_error *error)
@@ -354,14 +360,10 @@ static int dso_load(struct worker *worker, const char *path, struct module **mod
     module_build_clear(&build);
     if (rc == 0) {
         set_context(dso);
-        rc = check_imports(dso, error);
+        rc = find_root(dso, module, error);
     }
-    if (rc != 0) {
-        module_release(&dso->module);
-        return rc;
-    }
-    *module = &dso->module;
-    return 0;
+    module_release(&dso->module);
+    return rc;
 }
 
 static int dso_linked(struct worker *worker, const char *path, char **bytes, size_t *nbytes,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "worker/elf_file.h"
-#include "worker/module_dso.h"
+#include "worker/module_tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,7 +41,8 @@ static void read_elf(const uint8_t *bytes, size_t size)
 static void read_tree(const uint8_t *bytes, size_t size)
 {
     struct vta_error error = { 0 };
-    int rc = module_dso_check_tree(bytes, size, "f", &error);
+    struct module_tree tree;
+    int rc = module_tree_read(&tree, bytes, size, "f", &error);
     must(rc == 0 || rc == VTA_EFORMAT || rc == VTA_EUNSUPPORTED);
     must(rc == error.code);
 }
