@@ -46,10 +46,10 @@ void stopwatch_start(struct stopwatch *stopwatch, struct worker *worker)
     stopwatch->began = deadline_now();
 }
 
-/* What the runs since the last take would take on the board. False if there were none. */
-static bool take_board_time(struct worker *worker, struct vta_run_result *sum)
+/* The sum of the runs since it was last taken. False if there were none. */
+static bool take_runs(struct worker *worker, struct vta_run_result *sum)
 {
-    if (!worker->options.board_clock || worker->runtime == NULL)
+    if (worker->runtime == NULL)
         return false;
     vta_runtime_take_result(worker->runtime, sum);
     return sum->wall_ns > 0;
@@ -62,17 +62,22 @@ static int no_board_time(struct vta_error *error)
 }
 
 int stopwatch_stop(const struct stopwatch *stopwatch, struct worker *worker, double *seconds,
-                   struct vta_error *error)
+                   double *inside, struct vta_error *error)
 {
     struct vta_run_result sum;
     const uint64_t wall_ns = deadline_now() - stopwatch->began;
     *seconds = (double)wall_ns * 1e-9;
-    if (!take_board_time(worker, &sum))
+    *inside = 0;
+    if (!take_runs(worker, &sum))
+        return 0;
+    *inside = (double)sum.wall_ns * 1e-9;
+    if (!worker->options.board_clock)
         return 0;
     if (sum.board_ns == 0)
         return no_board_time(error);
     const uint64_t host_ns = wall_ns > sum.wall_ns ? wall_ns - sum.wall_ns : 0;
     *seconds = (double)(host_ns + sum.board_ns) * 1e-9;
+    *inside = (double)sum.board_ns * 1e-9;
     return 0;
 }
 
@@ -113,6 +118,7 @@ static int call_once(struct evaluation *evaluation, struct function *function,
 static int call_often(struct evaluation *evaluation, double *seconds, struct vta_error *error)
 {
     struct stopwatch stopwatch;
+    double inside;
     int rc = 0;
     *seconds = 0;
     stopwatch_start(&stopwatch, evaluation->worker);
@@ -120,7 +126,7 @@ static int call_often(struct evaluation *evaluation, double *seconds, struct vta
         rc = call_once(evaluation, evaluation->timed, error);
     if (rc != 0)
         return rc;
-    rc = stopwatch_stop(&stopwatch, evaluation->worker, seconds, error);
+    rc = stopwatch_stop(&stopwatch, evaluation->worker, seconds, &inside, error);
     if (rc != 0)
         vta_error_prefix(error, "%s", evaluation->timed->name);
     return rc;
@@ -177,7 +183,8 @@ static int timed_by_board(const struct evaluation *evaluation, double *seconds, 
 {
     struct vta_run_result sum;
     *timed = false;
-    if (evaluation->timed->network || !take_board_time(evaluation->worker, &sum))
+    if (!evaluation->worker->options.board_clock || evaluation->timed->network ||
+        !take_runs(evaluation->worker, &sum))
         return 0;
     if (sum.board_ns == 0) {
         int rc = no_board_time(error);

@@ -17,14 +17,14 @@ int evaluator_time(struct function *timed, union tvm_value *args, const int32_t 
                    const struct evaluator_numbers *numbers, double *seconds,
                    struct vta_error *error);
 
-/* Seconds between the two calls. If the clock is the board's, then of the time inside the device,
- * what the board would take for it. VTA_ESTATE if that is not known. */
+/* Seconds between the two calls, and those of them inside the device. If the clock is the board's,
+ * what the board would take is in the place of the latter. VTA_ESTATE if that is not known. */
 struct stopwatch {
     uint64_t began;
 };
 void stopwatch_start(struct stopwatch *stopwatch, struct worker *worker);
 int stopwatch_stop(const struct stopwatch *stopwatch, struct worker *worker, double *seconds,
-                   struct vta_error *error);
+                   double *inside, struct vta_error *error);
 
 /* The call of runtime.RPCTimeEvaluator, in every version's signature; its result is a function. */
 int evaluator_make(struct function *function, union tvm_value *args, const int32_t *codes,

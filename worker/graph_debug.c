@@ -316,16 +316,22 @@ static void add_shapes(cJSON *row, const struct graph_call *call)
     free(text);
 }
 
-/* One call: what TVM's own profiler says of it. */
-static void add_call(cJSON *calls, const struct graph *graph, uint32_t index, double seconds,
-                     double total)
+/* Of one node: its seconds, and those of them inside the device. */
+struct node_time {
+    double seconds, inside;
+};
+
+/* One call: what TVM's own profiler says of it, and how much of it was on VTA. */
+static void add_call(cJSON *calls, const struct graph *graph, uint32_t index,
+                     const struct node_time *time, double total)
 {
     const struct graph_node *node = &graph->plan->nodes[index];
     const struct graph_call *call = &graph->calls[index];
     cJSON *row = cJSON_CreateObject();
     add_text(row, "Name", node->function);
-    add_number(row, "Duration (us)", "microseconds", seconds * 1e6);
-    add_number(row, "Percent", "percent", total > 0 ? seconds / total * 100 : 0);
+    add_number(row, "Duration (us)", "microseconds", time->seconds * 1e6);
+    add_number(row, "VTA (us)", "microseconds", time->inside * 1e6);
+    add_number(row, "Percent", "percent", total > 0 ? time->seconds / total * 100 : 0);
     add_number(row, "Count", "count", 1);
     add_text(row, "Device", device_text(&call->tensors[call->count - 1]));
     add_shapes(row, call);
@@ -352,19 +358,19 @@ static bool has_row(const struct graph *graph, uint32_t node)
 }
 
 /* The report as text; malloc'ed, NULL: no memory. */
-static char *print_report(const struct graph *graph, const double *seconds)
+static char *print_report(const struct graph *graph, const struct node_time *times)
 {
     const uint32_t nodes = graph->plan->node_count;
     double total = 0;
     for (uint32_t i = 0; i < nodes; i++)
-        total += seconds[i];
+        total += times[i].seconds;
     cJSON *report = cJSON_CreateObject();
     cJSON *calls = cJSON_AddArrayToObject(report, "calls");
     cJSON *devices = cJSON_AddObjectToObject(report, "device_metrics");
     for (uint32_t i = 0; i < nodes; i++)
         if (has_row(graph, i)) {
             const struct graph_call *call = &graph->calls[i];
-            add_call(calls, graph, i, seconds[i], total);
+            add_call(calls, graph, i, &times[i], total);
             add_device(devices, device_text(&call->tensors[call->count - 1]), total);
         }
     char *text = cJSON_PrintUnformatted(report);
@@ -373,7 +379,7 @@ static char *print_report(const struct graph *graph, const double *seconds)
 }
 
 /* One run to warm up, and one in which every node is timed. */
-static int time_run(struct graph *graph, double *seconds, struct vta_error *error)
+static int time_run(struct graph *graph, struct node_time *times, struct vta_error *error)
 {
     struct worker *worker = graph->module.worker;
     int rc = graph_run(graph, error);
@@ -382,9 +388,9 @@ static int time_run(struct graph *graph, double *seconds, struct vta_error *erro
         stopwatch_start(&stopwatch, worker);
         rc = graph_run_node(graph, i, error);
         if (rc == 0)
-            rc = stopwatch_stop(&stopwatch, worker, &seconds[i], error);
+            rc = stopwatch_stop(&stopwatch, worker, &times[i].seconds, &times[i].inside, error);
         if (!has_row(graph, i))
-            seconds[i] = 0;
+            times[i].seconds = 0;
     }
     return rc;
 }
@@ -396,16 +402,16 @@ static int profile_rpc(GRAPH_CALL_ARGUMENTS)
     int rc = arguments_count(function, count, 0, 0, error);
     if (rc != 0)
         return rc;
-    double *seconds = calloc(graph->plan->node_count, sizeof *seconds);
-    if (seconds == NULL)
+    struct node_time *times = calloc(graph->plan->node_count, sizeof *times);
+    if (times == NULL)
         return vta_error_set(error, VTA_ENOMEM, "%s: no memory", function->name);
-    rc = time_run(graph, seconds, error);
+    rc = time_run(graph, times, error);
     if (rc == 0) {
-        text = print_report(graph, seconds);
+        text = print_report(graph, times);
         if (text == NULL)
             rc = vta_error_set(error, VTA_ENOMEM, "%s: no memory", function->name);
     }
-    free(seconds);
+    free(times);
     if (rc == 0)
         *result = (struct result){
             .code = TVM_STRING, .value.p = text, .bytes = text, .nbytes = strlen(text)
