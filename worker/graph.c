@@ -199,18 +199,23 @@ static int at_node(const struct graph *graph, uint32_t index, int rc, struct vta
     return rc;
 }
 
-int graph_run_node(struct graph *graph, uint32_t index, struct vta_error *error)
+bool graph_stopped(const struct graph *graph, struct vta_error *error)
 {
     const struct worker *worker = graph->module.worker;
+    const int stop = atomic_load(&worker->control.stop);
+    if (stop != 0)
+        vta_error_set(error, stop, "stopped: passed the deadline of %" PRIu32 " ms",
+                      worker->options.run_deadline_ms);
+    return stop != 0;
+}
+
+int graph_run_node(struct graph *graph, uint32_t index, struct vta_error *error)
+{
     const struct graph_node *node = &graph->plan->nodes[index];
     const struct graph_call *call = &graph->calls[index];
     struct result result;
-    const int stop = atomic_load(&worker->control.stop);
-    if (stop != 0)
-        return at_node(graph, index,
-                       vta_error_set(error, stop, "stopped: passed the deadline of %" PRIu32 " ms",
-                                     worker->options.run_deadline_ms),
-                       error);
+    if (graph_stopped(graph, error))
+        return at_node(graph, index, error->code, error);
     if (node->op == GRAPH_COPY)
         return graph_copy_in(graph, node->first_entry, &call->tensors[0], error);
     if (call->function == NULL)
@@ -280,6 +285,8 @@ int graph_set_params(struct graph *graph, const struct graph_params *params,
     for (uint32_t i = 0; i < plan->input_count; i++) {
         const struct graph_node *node = &plan->nodes[plan->inputs[i]];
         const uint32_t entry = node->first_entry;
+        if (graph_stopped(graph, error))
+            return error->code;
         for (uint32_t p = 0; p < params->count; p++) {
             const struct graph_param *param = &params->items[p];
             if (!blob_text_is(&param->name, node->name))

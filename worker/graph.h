@@ -44,22 +44,25 @@ struct graph {
     int64_t executed; /* the node up to which execute_node has come; -1: none */
 };
 
-/* An instance, with one reference. json: a graph; library: where its kernels are, with its imports;
- * devices: the first is the default. VTA_ENOTFOUND naming a node whose kernel the library does not
- * have, memory's errors, and graph_plan_read's. */
 struct graph_options {
     const char *json;
     size_t json_bytes;
-    struct module *library;
-    struct tvm_device devices[GRAPH_DEVICES_MAX];
+    struct module *library;                       /* where its kernels are, with its imports */
+    struct tvm_device devices[GRAPH_DEVICES_MAX]; /* the first is the default */
     uint32_t device_count;
     bool debug;
 };
+
+/* An instance, with one reference. VTA_ENOTFOUND naming a node whose kernel the library does not
+ * have, memory's errors, and graph_plan_read's. */
 int graph_new(struct graph **graph, struct worker *worker, const struct graph_options *options,
               struct vta_error *error);
 
 /* The instance that a module is; NULL: it is another kind of module. */
 struct graph *graph_of(struct module *module);
+
+/* Whether the deadline of the call under way has passed; then with VTA_EDEADLINE in *error. */
+bool graph_stopped(const struct graph *graph, struct vta_error *error);
 
 /* Runs one node; inputs run nothing. Errors name the node; also VTA_EDEADLINE. */
 int graph_run_node(struct graph *graph, uint32_t node, struct vta_error *error);

@@ -81,14 +81,9 @@ static int output_argument(const struct function *function, const struct graph *
         return rc;
     }
     *found = false;
-    for (uint32_t i = 0; i < plan->node_count && !*found; i++) {
-        const struct graph_node *node = &plan->nodes[i];
-        if (strcmp(node->name, args[index].s) != 0)
-            continue;
-        for (uint32_t o = 0; o < plan->output_count && !*found; o++) {
-            *entry = plan->outputs[o];
-            *found = *entry - node->first_entry < node->output_count;
-        }
+    for (uint32_t i = 0; i < plan->output_count && !*found; i++) {
+        *entry = plan->outputs[i];
+        *found = strcmp(plan->nodes[plan->entries[*entry].node].name, args[index].s) == 0;
     }
     return 0;
 }
@@ -306,7 +301,8 @@ static int share_all(struct graph *graph, const struct graph *other,
         if (p == params->count || theirs < 0)
             continue;
         const uint32_t entry = other->plan->nodes[other->plan->inputs[theirs]].first_entry;
-        if (graph_bind(graph, node->first_entry, &other->entries[entry], error) != 0) {
+        if (graph_stopped(graph, error) ||
+            graph_bind(graph, node->first_entry, &other->entries[entry], error) != 0) {
             vta_error_prefix(error, "parameter '%.64s'", node->name);
             return error->code;
         }

@@ -331,6 +331,7 @@ static int read_entries(struct reading *reading, struct items items)
         const struct graph_node *node = &plan->nodes[reading->node];
         for (uint32_t i = 0; i < node->output_count; i++) {
             struct graph_entry *entry = &plan->entries[node->first_entry + i];
+            entry->node = reading->node;
             entry->root = node->first_entry + i;
             int rc = at_node(reading, read_entry(reading, &items, entry));
             if (rc != 0)
@@ -349,15 +350,16 @@ static int add_to_storage(const struct reading *reading, const struct graph_entr
                           const cJSON *device)
 {
     struct graph_storage *storage = &reading->plan->storages[entry->storage];
-    int64_t type = 0;
-    if (device != NULL && (!read_number(device, INT32_MAX, &type) || type == 0))
+    /* cJSON keeps what is no int32 within its bounds. */
+    const int32_t type = device == NULL ? 0 : device->valueint;
+    if (device != NULL && !cJSON_IsNumber(device))
         return vta_error_set(reading->error, VTA_EFORMAT, "its device_index is no device type");
     if (storage->used && storage->device_type != type)
         return vta_error_set(reading->error, VTA_EFORMAT,
                              "storage %" PRIu32 " is on device type %" PRId32
-                             " for another node, on %" PRId64 " here",
+                             " for another node, on %" PRId32 " here",
                              entry->storage, storage->device_type, type);
-    storage->device_type = (int32_t)type;
+    storage->device_type = type;
     storage->used = true;
     if (storage->nbytes < entry->nbytes)
         storage->nbytes = entry->nbytes;

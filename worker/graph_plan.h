@@ -42,13 +42,14 @@ struct graph_entry {
     int64_t *shape;
     int64_t elements; /* of it */
     uint64_t nbytes;
+    uint32_t node; /* whose output it is */
     uint32_t storage;
     uint32_t root; /* the entry whose bytes these are, through __nop nodes; itself mostly */
 };
 
 struct graph_storage {
     uint64_t nbytes;     /* of its largest entry */
-    int32_t device_type; /* 0: the graph does not say */
+    int32_t device_type; /* any number; 0: the graph does not say */
     bool used;
 };
 

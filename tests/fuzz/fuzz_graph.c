@@ -39,6 +39,8 @@ static void check_node(const struct graph_plan *plan, uint32_t index)
          node->output_count <= plan->entry_count - node->first_entry);
     for (uint32_t i = 0; i < node->input_count; i++)
         must(node->inputs[i] < node->first_entry);
+    for (uint32_t i = 0; i < node->output_count; i++)
+        must(plan->entries[node->first_entry + i].node == index);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

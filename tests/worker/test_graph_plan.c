@@ -164,7 +164,7 @@ static const struct {
     { "[0,1,2,2,3,0,9]", "[0,1,2,2,3,0,-1]", "its storage_id is not a number", VTA_EFORMAT },
     { "[0,1,2,2,3,0,9]", "[0,1,2,2,3,0,0]",
       "node 5 'host': storage 0 is on device type 12 for another node, on 1 here", VTA_EFORMAT },
-    { "[12,12,12,12,12,12,1]", "[12,12,12,12,12,12,0]", "device_index is no device type",
+    { "[12,12,12,12,12,12,1]", "[12,12,12,12,12,12,\"cpu\"]", "device_index is no device type",
       VTA_EFORMAT },
     { "\"device_index\":[\"list_int\",[12,12,12,12,12,12,1]]",
       "\"storage_scope\":[\"list_str\",[\"\",\"\",\"global\",\"\",\"\",\"\",\"global.texture\"]]",
