@@ -105,6 +105,8 @@ static void free_code(struct guest *guest, struct guest_code *code)
     for (uint32_t i = 0; i < guest->function_count; i++)
         if (guest->functions[i].code == code)
             guest->functions[i] = (struct guest_function){ 0 };
+    if (guest->codes == NULL)
+        guest_forget(guest);
     image_clear(&code->image);
     if (code->memory != NULL)
         munmap(code->memory, code->memory_bytes);
@@ -267,7 +269,7 @@ int cpu_emulated_open(struct cpu **cpu, unsigned machine, struct worker *worker,
         return vta_error_set(error, VTA_EUNSUPPORTED, "ELF machine %u cannot be emulated", machine);
     if (engine == NULL)
         return vta_error_set(error, VTA_EUNSUPPORTED,
-                             "code for %s needs an emulator here, which is not installed: package "
+                             "built for %s, which takes an emulator here: install the package "
                              "libunicorn2",
                              machine == EM_ARM ? "ARM" : "AArch64");
     struct guest *guest = calloc(1, sizeof *guest);

@@ -111,19 +111,23 @@ int guest_open(struct guest *guest, struct vta_error *error)
     return rc;
 }
 
+void guest_forget(struct guest *guest)
+{
+    while (guest->array_count > 0)
+        guest_take_array(guest, guest->arrays[guest->array_count - 1].address);
+    if (guest->text != NULL)
+        worker_release(guest->cpu.worker, guest->text, NULL);
+    if (guest->returned != NULL)
+        worker_release(guest->cpu.worker, guest->returned, NULL);
+    guest->text = guest->returned = NULL;
+}
+
 void guest_close(struct guest *guest)
 {
     if (guest->engine != NULL)
         guest->ops->close(guest->engine);
     if (guest->stack.bytes != MAP_FAILED)
         munmap(guest->stack.bytes, STACK_BYTES);
-    for (uint32_t i = 0; i < guest->array_count; i++)
-        worker_release(guest->cpu.worker, guest_memory(guest, guest->arrays[i].address, 1, 0),
-                       NULL);
-    if (guest->text != NULL)
-        worker_release(guest->cpu.worker, guest->text, NULL);
-    if (guest->returned != NULL)
-        worker_release(guest->cpu.worker, guest->returned, NULL);
     free(guest->arrays);
     free(guest->functions);
     free(guest->imports);

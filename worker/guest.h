@@ -74,6 +74,8 @@ struct guest {
 /* Lays out and maps. VTA_EUNSUPPORTED if it does not fit, or what the engine says. */
 int guest_open(struct guest *guest, struct vta_error *error);
 void guest_close(struct guest *guest);
+/* Releases what was made for code that is no longer there, all of it. */
+void guest_forget(struct guest *guest);
 
 /* Maps the board's DRAM if the device is used by now. False: the call fails. */
 bool guest_map_dram(struct guest *guest);

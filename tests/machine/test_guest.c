@@ -406,6 +406,42 @@ ON_BOTH(guest, passes_tensors_on, "imitation")
     worker_release(&emulated->kit.worker, memory, NULL);
 }
 
+/* A module of it is one as any other: what it finds by name is its own, and runs within its call.
+ */
+ON_BOTH(guest, calls_its_own_functions_by_name, NULL)
+{
+    struct kit *kit = &emulated->kit;
+    struct function *function;
+    struct result result;
+    char name[64];
+    kit->worker.options.engine = engine_load(getenv("VTA_ENGINE"), &kit->error);
+    snprintf(name, sizeof name, "imitation-%s.o", emulated->suffix);
+    struct module *module = kit_module(kit, kit_built(name));
+    for (int i = 0; i < 2; i++) {
+        cr_expect_eq(kit_int(kit, module, "call_own", 41), 42);
+        cr_expect_eq(kit_int(kit, module, "pass_on", 0), 1);
+        cr_expect_eq(kit_int(kit, module, "parallel_calls", 0), 0);
+        cr_expect_eq(kit_int(kit, module, "constructed", 0), 42);
+        cr_expect_eq(kit_fails(kit, module, "fail", 0), VTA_EINVAL);
+        cr_expect_str_eq(kit->error.message, "fail: words of its own");
+    }
+    function = kit_function(module, "call_named");
+    union tvm_value args[2] = { { .s = "array" }, { .i = 3 } };
+    const int32_t codes[2] = { TVM_STRING, TVM_INT };
+    cr_assert_eq(function_call(function, args, codes, 2, &result, &kit->error), 0, "%s",
+                 kit->error.message);
+    cr_expect_eq(((int8_t *)((struct tvm_tensor *)result.value.p)->data)[2], 2);
+    result_clear(&result);
+    function_release(function);
+    module_release(module);
+    snprintf(name, sizeof name, "guest-%s.o", emulated->suffix);
+    module = kit_module(kit, kit_built(name));
+    cr_expect_eq(kit_fails(kit, module, "read_at", 0), VTA_EREFUSED);
+    cr_expect_eq(strncmp(kit->error.message, "read_at: read at 0x0", 20), 0, "%s",
+                 kit->error.message);
+    module_release(module);
+}
+
 /* ---- What it may not do ---------------------------------------------------------------------- */
 
 /* The session lives on. */
