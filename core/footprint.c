@@ -24,6 +24,7 @@ struct vta_footprints {
     size_t run_count, run_capacity;
     struct kept *kept;
     uint32_t kept_count, kept_capacity;
+    uint64_t steps;
     uint32_t first;        /* number of kept[0] */
     uint32_t slots[SLOTS]; /* by hash: 1 + number, of the latest one there; 0: none */
 };
@@ -71,8 +72,15 @@ void vta_footprints_free(struct vta_footprints *footprints)
 
 void vta_footprints_load_uops(struct vta_footprints *footprints, const struct vta_mem_insn *mem)
 {
+    const uint64_t entries = (uint64_t)mem->x_size * mem->y_size;
+    footprints->steps += mem->y_size + entries / 8;
     if (vta_uops_load(footprints->sram, mem, footprints->program->uops))
         footprints->generation++;
+}
+
+uint64_t vta_footprints_steps(const struct vta_footprints *footprints)
+{
+    return footprints->steps;
 }
 
 /* ---- One operand --------------------------------------------------------------------------- */
@@ -164,6 +172,7 @@ static int make_operand(struct vta_footprints *footprints, const struct vta_nest
     /* The verifier has seen that this stays below the depth. */
     highest += (nest->iter_out - 1) * operand.factor_out + (nest->iter_in - 1) * operand.factor_in;
     const size_t words = highest / 64 + 1;
+    footprints->steps += nest->uop_end - nest->uop_begin + words;
     spread(footprints->bits, words, nest->iter_in, operand.factor_in);
     spread(footprints->bits, words, nest->iter_out, operand.factor_out);
     return take_runs(footprints, highest + 1, runs);

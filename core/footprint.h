@@ -28,6 +28,9 @@ struct vta_footprints;
 /* For a program's compute instructions, in their order. VTA_ENOMEM. */
 int vta_footprints_new(struct vta_footprints **footprints, const struct vta_program *program,
                        struct vta_error *error);
+
+/* Steps that were made, as control.h counts them. */
+uint64_t vta_footprints_steps(const struct vta_footprints *footprints);
 void vta_footprints_free(struct vta_footprints *footprints); /* NULL is allowed */
 
 /* A LOAD UOP that moves or pads. */

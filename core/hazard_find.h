@@ -24,8 +24,8 @@ int vta_finder_add(struct vta_finder *finder, const struct vta_hazard *hazard,
 int vta_finder_add_race(struct vta_finder *finder, uint32_t insn, bool writes, uint32_t other,
                         const struct vta_hazard *where, struct vta_error *error);
 
-/* 0, or the code that the search is to stop with. */
-int vta_finder_stopped(const struct vta_finder *finder, struct vta_error *error);
+/* Counts steps; 0, or what control ends the search with. */
+int vta_finder_step(const struct vta_finder *finder, uint64_t steps, struct vta_error *error);
 
 /* hazard_sram.c: races in INP, WGT and OUT; entries that are read unwritten; stale OUT entries. */
 int vta_find_in_sram(struct vta_finder *finder, struct vta_error *error);

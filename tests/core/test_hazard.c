@@ -717,12 +717,12 @@ Test(hazard, says_so_where_forgotten_footprints_may_hide_more_races)
 Test(hazard, stops_when_it_is_told_to)
 {
     struct vta_program *program = all_against_all(10);
-    _Atomic int stop = VTA_ECANCELLED;
-    const struct vta_hazard_options options = { .stop = &stop };
+    struct vta_control control = { .stop = VTA_ECANCELLED };
+    const struct vta_hazard_options options = { .control = &control };
     struct vta_hazards *hazards;
     struct vta_error error = { 0 };
     cr_assert_eq(vta_hazards_find(&hazards, program, &options, &error), VTA_ECANCELLED);
-    cr_assert_not_null(strstr(error.message, "looked at for hazards"), "%s", error.message);
+    cr_assert_not_null(strstr(error.message, "search for hazards"), "%s", error.message);
     vta_program_free(program);
 }
 
