@@ -36,14 +36,4 @@ int vta_find_in_dram(struct vta_finder *finder, struct vta_error *error);
 /* hazard_board.c: differences that an instruction shows alone, and bounded queues. */
 int vta_find_differences(struct vta_finder *finder, struct vta_error *error);
 
-/* SRAM entries that a LOAD or STORE which is no no-op covers. */
-static inline struct vta_run vta_mem_run(const struct vta_mem_insn *mem)
-{
-    uint32_t rows = mem->y_pad_before + mem->y_size + mem->y_pad_after;
-    uint32_t columns = mem->x_pad_before + mem->x_size + mem->x_pad_after;
-    if (rows * columns == 0)
-        return (struct vta_run){ 0, 0 };
-    return (struct vta_run){ mem->sram_base, mem->sram_base + rows * columns };
-}
-
 #endif

@@ -178,7 +178,7 @@ static void write_run(struct sweep *s, enum vta_memory memory, struct vta_run ru
 
 /* ---- The walk ------------------------------------------------------------------------------ */
 
-static int pass_load(struct sweep *s, uint32_t index)
+static int pass_load(struct sweep *s, uint32_t index, struct vta_error *error)
 {
     const struct vta_mem_insn *mem = &s->finder->program->insns[index].mem;
     if (mem->x_size == 0)
@@ -186,8 +186,7 @@ static int pass_load(struct sweep *s, uint32_t index)
     const struct vta_run run = vta_mem_run(mem);
     switch (mem->memory) {
     case VTA_MEM_UOP:
-        vta_footprints_load_uops(s->footprints, mem);
-        return 0;
+        return vta_footprints_load_uops(s->footprints, mem, error);
     case VTA_MEM_ACC:
     case VTA_MEM_ACC_8BIT: /* the simulator stores what was loaded */
         write_run(s, VTA_MEM_ACC, run);
@@ -264,7 +263,7 @@ static int pass(struct sweep *s, uint32_t index, struct vta_error *error)
         s->ids[s->passed] = NO_FOOTPRINT;
     }
     if (rc == 0 && insn->opcode == VTA_OP_LOAD)
-        rc = pass_load(s, index);
+        rc = pass_load(s, index, error);
     else if (rc == 0 && insn->opcode == VTA_OP_STORE)
         rc = pass_store(s, index, error);
     else if (rc == 0 && insn->opcode != VTA_OP_FINISH)
