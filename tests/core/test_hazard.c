@@ -726,6 +726,33 @@ Test(hazard, stops_when_it_is_told_to)
     vta_program_free(program);
 }
 
+/* What was found until then is kept, and that there may be more. */
+Test(hazard, ends_incomplete_where_the_budget_is_spent)
+{
+    struct vta_program *program = all_against_all(10);
+    struct vta_control control = { 0 };
+    const struct vta_hazard_options options = { .control = &control };
+    struct vta_hazards *all, *some;
+    struct vta_error error = { 0 };
+    vta_control_begin(&control, 0, UINT64_MAX);
+    cr_assert_eq(vta_hazards_find(&all, program, &options, &error), 0, "%s", error.message);
+    cr_expect(all->complete);
+    bool found_some = false;
+    for (uint64_t budget = 1; budget < control.steps; budget++) {
+        struct vta_control little = { 0 };
+        const struct vta_hazard_options bounded = { .control = &little };
+        vta_control_begin(&little, 0, budget);
+        cr_assert_eq(vta_hazards_find(&some, program, &bounded, &error), 0, "%s", error.message);
+        cr_expect_not(some->complete);
+        cr_expect_leq(some->found[VTA_HAZARD_RACE], all->found[VTA_HAZARD_RACE]);
+        found_some = found_some || some->found[VTA_HAZARD_RACE] != 0;
+        vta_hazards_free(some);
+    }
+    cr_expect(found_some);
+    vta_hazards_free(all);
+    vta_program_free(program);
+}
+
 /* Loads and stores of columns of one matrix, or of two in turn, no two of them the same, except
  * that the last store writes what the last load reads. No token orders any of them. */
 static struct vta_program *columns(uint32_t count, uint32_t matrices)
