@@ -438,6 +438,12 @@ static int compare_store(struct walk *walk, const struct transfer *store, struct
     return rc != 0 ? rc : compare_pair(walk, store, &walk->loads->items[last - 1], error);
 }
 
+/* As core/control.h counts them, of walking these rows. */
+static uint64_t steps_of(struct vta_run rows)
+{
+    return 1 + (uint64_t)(rows.end - rows.begin) * STEPS_PER_ROW;
+}
+
 /* Passes a load: its rows are read from now on. */
 static int pass_load(struct walk *walk, struct vta_error *error)
 {
@@ -446,8 +452,7 @@ static int pass_load(struct walk *walk, struct vta_error *error)
     for (uint32_t row = rows.begin; row < rows.end; row++)
         assign(&walk->cells, 1, 0, walk->cells.count,
                row_cells(&walk->cells, &walk->window, load, row), walk->passed);
-    return vta_finder_step(walk->finder, 1 + (uint64_t)(rows.end - rows.begin) * STEPS_PER_ROW,
-                           error);
+    return vta_finder_step(walk->finder, steps_of(rows), error);
 }
 
 static int walk_stores(struct walk *walk, uint64_t rows, struct vta_error *error)
@@ -463,8 +468,9 @@ static int walk_stores(struct walk *walk, uint64_t rows, struct vta_error *error
                !vta_precedes(ordering, VTA_CORE_STORE, position,
                              walk->loads->items[walk->passed].insn))
             rc = pass_load(walk, error);
+        const struct vta_run rows_here = rows_in(&walk->window, store);
         if (rc == 0)
-            rc = vta_finder_step(walk->finder, 1 + store->rows * STEPS_PER_ROW, error);
+            rc = vta_finder_step(walk->finder, steps_of(rows_here), error);
         if (rc == 0)
             rc = compare_store(walk, store, error);
     }

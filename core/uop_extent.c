@@ -50,24 +50,25 @@ static struct vta_uop image_max(struct vta_uop_extents *extents, uint32_t begin,
     struct vta_uop max = { 0, 0, 0 };
     size_t low = (size_t)extents->program->uop_count + begin;
     size_t high = (size_t)extents->program->uop_count + end;
-    for (; low < high; low /= 2, high /= 2) {
+    uint64_t steps = 0;
+    for (; low < high; low /= 2, high /= 2, steps++) {
         if (low & 1)
             max = larger_fields(max, extents->image[low++]);
         if (high & 1)
             max = larger_fields(max, extents->image[--high]);
-        extents->steps++;
     }
+    extents->steps += steps;
     return max;
 }
 
 /* ---- One load ------------------------------------------------------------------------------ */
 
-/* The extent of the entries [begin, end) of the SRAM, all of which a LOAD has written. Padding
- * writes zeros, which are micro-ops too and reach nothing. */
-static struct vta_uop_extent load_extent(struct vta_uop_extents *extents, uint32_t insn,
-                                         uint32_t begin, uint32_t end)
+/* The extent of the entries [begin, end) of the SRAM, all of which a LOAD has written in rows.
+ * Padding writes zeros, which are micro-ops too and reach nothing. */
+static struct vta_uop_extent rows_extent(struct vta_uop_extents *extents,
+                                         const struct vta_mem_insn *mem, uint32_t begin,
+                                         uint32_t end)
 {
-    const struct vta_mem_insn *mem = &extents->program->insns[insn].mem;
     const uint32_t columns = mem->x_pad_before + mem->x_size + mem->x_pad_after;
     const uint32_t first = begin - mem->sram_base, last = end - 1 - mem->sram_base;
     const uint32_t data = mem->y_pad_before, data_end = data + mem->y_size; /* rows */
@@ -84,16 +85,28 @@ static struct vta_uop_extent load_extent(struct vta_uop_extents *extents, uint32
     to = to > mem->x_pad_before ? smaller(to - mem->x_pad_before, mem->x_size) : 0;
     const uint32_t at = mem->dram_base + (row - data) * mem->x_stride;
     const uint32_t at_last = mem->dram_base + (row_end - 1 - data) * mem->x_stride;
-    const bool one_row = row + 1 == row_end, whole_rows = from == 0 && to == mem->x_size;
-    const bool in_one_go = mem->x_stride == mem->x_size;
-    if (one_row || in_one_go) {
+    if (row + 1 == row_end || mem->x_stride == mem->x_size) {
         if (at + from < at_last + to)
             extent.max = image_max(extents, at + from, at_last + to);
         return extent;
     }
     extent.max = image_max(extents, at, at_last + mem->x_size);
-    extent.exact = whole_rows && mem->x_stride < mem->x_size;
+    extent.exact = from == 0 && to == mem->x_size && mem->x_stride < mem->x_size;
     return extent;
+}
+
+/* The same of any LOAD; the usual one is a row without padding. */
+static struct vta_uop_extent load_extent(struct vta_uop_extents *extents, uint32_t insn,
+                                         uint32_t begin, uint32_t end)
+{
+    const struct vta_mem_insn *mem = &extents->program->insns[insn].mem;
+    const uint32_t from = mem->dram_base + (begin - mem->sram_base);
+    if (mem->y_size != 1 ||
+        mem->y_pad_before + mem->y_pad_after + mem->x_pad_before + mem->x_pad_after != 0)
+        return rows_extent(extents, mem, begin, end);
+    return (struct vta_uop_extent){ .max = image_max(extents, from, from + (end - begin)),
+                                    .loaded = true,
+                                    .exact = true };
 }
 
 /* ---- The SRAM ------------------------------------------------------------------------------ */

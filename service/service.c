@@ -135,7 +135,7 @@ static int execute(struct vta_request *request, const char *name, size_t length)
 }
 
 /* Steps of looking for hazards and the like that one call may make: some ten seconds. */
-#define CALL_STEPS (UINT64_C(1) << 30)
+#define CALL_STEPS (UINT64_C(1) << 31)
 
 /* The call is in progress now, if it was not before. Returns 0, or the code that it was stopped
  * with while it waited. */
