@@ -126,7 +126,7 @@ int vta_local_open(struct vta_transport **transport, const struct vta_hw *hw,
     vta_reply_init(&local->reply);
     vta_service_options_default(&options);
     options.build = "vta-client " VTAD_VERSION;
-    options.run_deadline_ms = 0; /* no thread is left to watch the clock; see vta/client.h */
+    options.run_deadline_ms = options.load_deadline_ms = 0; /* as vta/client.h says */
     if (hw != NULL)
         options.board.hw = *hw;
     vta_scan_init(&local->scan, &options.wire);

@@ -245,12 +245,11 @@ static uint64_t now_ns(void)
 /* Adds what the board would take. A prediction that was stopped is none; whoever stopped it knows.
  */
 static void predict(struct vta_board *board, const struct vta_program *program,
-                    const struct vta_control *control, struct vta_run_result *result)
+                    struct vta_control *control, struct vta_run_result *result)
 {
     const struct vta_timing_profile *profile = vta_board_profile(board);
     struct vta_timing timing;
-    if (profile == NULL || vta_timing_of(&timing, program, profile,
-                                         control != NULL ? &control->stop : NULL, NULL) != 0)
+    if (profile == NULL || vta_timing_of(&timing, program, profile, control, NULL) != 0)
         return;
     result->board_cycles = timing.cycles;
     result->board_ns = timing.total_ns;
@@ -312,7 +311,7 @@ int vta_board_run(struct vta_board *board, const struct vta_program *program,
 }
 
 /* What streams are verified with, and the cache of those that were; both at first use. */
-static int ready_for_streams(struct vta_board *board, const struct vta_control *control,
+static int ready_for_streams(struct vta_board *board, struct vta_control *control,
                              struct vta_verify_options *options, struct vta_error *error)
 {
     struct vta_dram *dram = vta_board_dram(board, error);
@@ -322,13 +321,13 @@ static int ready_for_streams(struct vta_board *board, const struct vta_control *
         board->streams = vta_stream_cache_new(KEPT_STREAMS, KEPT_BYTES);
     if (board->streams == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory to keep streams");
-    vta_stream_cache_look_for(board->streams, vta_watch_looks_for(&board->watch),
-                              control != NULL ? &control->stop : NULL);
+    vta_stream_cache_look_for(board->streams, vta_watch_looks_for(&board->watch));
     *options = (struct vta_verify_options){ .before = board->tokens,
                                             .max_work = board->options.max_work,
                                             .reader = vta_dram_reader_fn,
                                             .context = dram,
-                                            .epoch = vta_dram_epoch(dram) };
+                                            .epoch = vta_dram_epoch(dram),
+                                            .control = control };
     return 0;
 }
 

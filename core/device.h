@@ -6,17 +6,11 @@
 #ifndef VTA_CORE_DEVICE_H
 #define VTA_CORE_DEVICE_H
 
-#include <stdatomic.h>
-
+#include "control.h"
 #include "dram.h"
 #include "program.h"
 
 struct vta_dev; /* a device, whichever it is */
-
-/* A run in progress, seen from outside. stop may be set by any thread at any time. */
-struct vta_control {
-    _Atomic int stop; /* 0, VTA_ECANCELLED or VTA_EDEADLINE: the run ends soon with that error */
-};
 
 /* Where a program's parameters lie during one run. */
 struct vta_binding {
@@ -33,8 +27,8 @@ struct vta_device_info {
 struct vta_device_ops {
     /* SRAM appears at the first run. */
     int (*open)(struct vta_dev **device, const struct vta_hw *hw, struct vta_error *error);
-    /* Executes every instruction; with skip, none. Returns 0, control->stop, VTA_ENOMEM or
-     * VTA_EIO. */
+    /* Executes every instruction; with skip, none. Returns 0, what control ends it with, VTA_ENOMEM
+     * or VTA_EIO. */
     int (*run)(struct vta_dev *device, const struct vta_program *program,
                const struct vta_binding *binding, struct vta_dram *dram, bool skip,
                struct vta_control *control, struct vta_error *error);

@@ -17,13 +17,16 @@ struct kept {
 
 struct vta_footprints {
     const struct vta_program *program;
-    struct vta_uop *sram; /* micro-op SRAM at this point */
-    uint32_t generation;  /* counts changes of it */
-    uint64_t *bits;       /* scratch: one operand's entries */
+    struct vta_uop *sram;              /* micro-op SRAM at this point */
+    uint32_t generation;               /* counts changes of it */
+    const struct vta_mem_insn **loads; /* that it has not seen yet */
+    uint32_t load_count, load_capacity;
+    uint64_t *bits; /* scratch: one operand's entries */
     struct vta_run *runs;
     size_t run_count, run_capacity;
     struct kept *kept;
     uint32_t kept_count, kept_capacity;
+    uint64_t steps;
     uint32_t first;        /* number of kept[0] */
     uint32_t slots[SLOTS]; /* by hash: 1 + number, of the latest one there; 0: none */
 };
@@ -63,16 +66,55 @@ void vta_footprints_free(struct vta_footprints *footprints)
     if (footprints == NULL)
         return;
     free(footprints->sram);
+    free(footprints->loads);
     free(footprints->bits);
     free(footprints->runs);
     free(footprints->kept);
     free(footprints);
 }
 
-void vta_footprints_load_uops(struct vta_footprints *footprints, const struct vta_mem_insn *mem)
+/* ---- Micro-ops ----------------------------------------------------------------------------- */
+
+/* Whether a LOAD writes all entries that another one writes. */
+static bool covers(const struct vta_mem_insn *mem, const struct vta_mem_insn *other)
 {
-    if (vta_uops_load(footprints->sram, mem, footprints->program->uops))
-        footprints->generation++;
+    const struct vta_run run = vta_mem_run(mem), covered = vta_mem_run(other);
+    return run.begin <= covered.begin && covered.end <= run.end;
+}
+
+int vta_footprints_load_uops(struct vta_footprints *footprints, const struct vta_mem_insn *mem,
+                             struct vta_error *error)
+{
+    footprints->steps++;
+    while (footprints->load_count > 0 && covers(mem, footprints->loads[footprints->load_count - 1]))
+        footprints->load_count--;
+    if (footprints->load_count == footprints->load_capacity) {
+        uint32_t capacity = footprints->load_capacity == 0 ? 64 : footprints->load_capacity * 2;
+        const struct vta_mem_insn **loads =
+            realloc(footprints->loads, capacity * sizeof(*footprints->loads));
+        if (loads == NULL)
+            return no_memory(error);
+        footprints->loads = loads;
+        footprints->load_capacity = capacity;
+    }
+    footprints->loads[footprints->load_count++] = mem;
+    return 0;
+}
+
+/* Brings the micro-op SRAM to where the program is. */
+static void execute_loads(struct vta_footprints *footprints)
+{
+    for (uint32_t i = 0; i < footprints->load_count; i++) {
+        const struct vta_mem_insn *mem = footprints->loads[i];
+        footprints->steps += mem->y_size + (uint64_t)mem->x_size * mem->y_size / 8;
+        footprints->generation += vta_uops_load(footprints->sram, mem, footprints->program->uops);
+    }
+    footprints->load_count = 0;
+}
+
+uint64_t vta_footprints_steps(const struct vta_footprints *footprints)
+{
+    return footprints->steps;
 }
 
 /* ---- One operand --------------------------------------------------------------------------- */
@@ -164,6 +206,7 @@ static int make_operand(struct vta_footprints *footprints, const struct vta_nest
     /* The verifier has seen that this stays below the depth. */
     highest += (nest->iter_out - 1) * operand.factor_out + (nest->iter_in - 1) * operand.factor_in;
     const size_t words = highest / 64 + 1;
+    footprints->steps += nest->uop_end - nest->uop_begin + words;
     spread(footprints->bits, words, nest->iter_in, operand.factor_in);
     spread(footprints->bits, words, nest->iter_out, operand.factor_out);
     return take_runs(footprints, highest + 1, runs);
@@ -224,6 +267,7 @@ static bool is_that_of(const struct vta_footprints *footprints, uint32_t id,
 int vta_footprints_get(struct vta_footprints *footprints, const struct vta_insn *insn, uint32_t *id,
                        struct vta_error *error)
 {
+    execute_loads(footprints);
     uint32_t hash = vta_nest_hash(&insn->nest, insn->opcode, footprints->generation);
     uint32_t *slot = &footprints->slots[hash % SLOTS];
     if (*slot != 0 && is_that_of(footprints, *slot - 1, insn)) {

@@ -23,15 +23,32 @@ struct vta_footprint {
     struct vta_runs wgt; /* WGT entries that a GEMM reads */
 };
 
+/* SRAM entries that a LOAD or STORE which is no no-op covers. */
+static inline struct vta_run vta_mem_run(const struct vta_mem_insn *mem)
+{
+    uint32_t rows = mem->y_pad_before + mem->y_size + mem->y_pad_after;
+    uint32_t columns = mem->x_pad_before + mem->x_size + mem->x_pad_after;
+    if (rows * columns == 0)
+        return (struct vta_run){ 0, 0 };
+    return (struct vta_run){ mem->sram_base, mem->sram_base + rows * columns };
+}
+
 struct vta_footprints;
 
 /* For a program's compute instructions, in their order. VTA_ENOMEM. */
 int vta_footprints_new(struct vta_footprints **footprints, const struct vta_program *program,
                        struct vta_error *error);
+
+/* Steps that were made, as control.h counts them. */
+uint64_t vta_footprints_steps(const struct vta_footprints *footprints);
 void vta_footprints_free(struct vta_footprints *footprints); /* NULL is allowed */
 
-/* A LOAD UOP that moves or pads. */
-void vta_footprints_load_uops(struct vta_footprints *footprints, const struct vta_mem_insn *mem);
+/* A LOAD UOP of the program that moves or pads. It is executed when a nest comes, unless another
+ * one covers it before: loads that follow one another cost no more than their instructions.
+ * VTA_ENOMEM.
+ */
+int vta_footprints_load_uops(struct vta_footprints *footprints, const struct vta_mem_insn *mem,
+                             struct vta_error *error);
 
 /* The number of a GEMM's or ALU's footprint; its nest must not be empty. */
 int vta_footprints_get(struct vta_footprints *footprints, const struct vta_insn *insn, uint32_t *id,

@@ -99,13 +99,13 @@ int vta_finder_add_race(struct vta_finder *finder, uint32_t insn, bool writes, u
     return vta_finder_add(finder, &hazard, error);
 }
 
-int vta_finder_stopped(const struct vta_finder *finder, struct vta_error *error)
+int vta_finder_step(const struct vta_finder *finder, uint64_t steps, struct vta_error *error)
 {
-    const _Atomic int *stop = finder->options->stop;
-    int rc = stop != NULL ? atomic_load_explicit(stop, memory_order_relaxed) : 0;
+    struct vta_control *control = finder->options->control;
+    int rc = vta_control_step(control, steps);
     return rc == 0 ? 0
-                   : vta_error_set(error, rc, "%s: %s while it was looked at for hazards",
-                                   finder->program->name, vta_error_text(rc));
+                   : vta_control_error(control, rc, error, "%s: search for hazards",
+                                       finder->program->name);
 }
 
 static int compare_hazards(const void *a, const void *b)
@@ -120,6 +120,21 @@ static int compare_hazards(const void *a, const void *b)
     return x->memory < y->memory ? -1 : x->memory > y->memory;
 }
 
+static int find(struct vta_finder *finder, struct vta_error *error)
+{
+    int rc = vta_finder_step(finder, finder->program->count, error);
+    if (rc == 0)
+        rc = vta_ordering_make(&finder->ordering, finder->program, error);
+    if (rc == 0)
+        rc = vta_find_in_sram(finder, error);
+    if (rc == 0)
+        rc = vta_find_in_dram(finder, error);
+    if (rc == 0 && finder->options->strict_board)
+        rc = vta_find_differences(finder, error);
+    vta_ordering_clear(&finder->ordering);
+    return rc;
+}
+
 int vta_hazards_find(struct vta_hazards **result, const struct vta_program *program,
                      const struct vta_hazard_options *options, struct vta_error *error)
 {
@@ -131,18 +146,15 @@ int vta_hazards_find(struct vta_hazards **result, const struct vta_program *prog
         return vta_error_set(error, VTA_ENOMEM, "no memory for a list of hazards");
     finder.hazards->complete = true;
     finder.hazards->strict_board = options->strict_board;
-    int rc = vta_ordering_make(&finder.ordering, program, error);
-    if (rc == 0)
-        rc = vta_marks_init(&finder.hazards->needs, &program->hw, error);
+    int rc = vta_marks_init(&finder.hazards->needs, &program->hw, error);
     if (rc == 0)
         rc = vta_marks_init(&finder.hazards->writes, &program->hw, error);
     if (rc == 0)
-        rc = vta_find_in_sram(&finder, error);
-    if (rc == 0)
-        rc = vta_find_in_dram(&finder, error);
-    if (rc == 0 && options->strict_board)
-        rc = vta_find_differences(&finder, error);
-    vta_ordering_clear(&finder.ordering);
+        rc = find(&finder, error);
+    if (rc == VTA_EWORK) { /* the budget is spent */
+        finder.hazards->complete = false;
+        rc = 0;
+    }
     if (rc != 0) {
         vta_hazards_free(finder.hazards);
         return rc;

@@ -18,6 +18,7 @@
 #ifndef VTA_CORE_HAZARD_H
 #define VTA_CORE_HAZARD_H
 
+#include "control.h"
 #include "marks.h"
 #include "program.h"
 
@@ -76,7 +77,7 @@ struct vta_hazards {
     uint32_t count; /* listed here, races first, each kind by instruction */
     struct vta_hazard *items;
     uint64_t found[VTA_HAZARD_KINDS]; /* of each kind, listed or not */
-    bool complete;                    /* every race is counted; else there may be more */
+    bool complete;                    /* everything was looked at; else there may be more */
     bool strict_board;                /* differences were looked for */
     struct vta_marks needs;           /* SRAM entries that the program reads and has not written */
     struct vta_marks writes;          /* SRAM entries that it writes */
@@ -84,16 +85,17 @@ struct vta_hazards {
 
 struct vta_hazard_options {
     bool strict_board;
-    uint32_t list_at_most;   /* of each kind; 0: no limit */
-    const _Atomic int *stop; /* the search ends soon with it once it is not 0; or NULL */
+    uint32_t list_at_most;       /* of each kind; 0: no limit */
+    struct vta_control *control; /* ends it; NULL: nobody does */
 };
 
 /* What a report lists where nobody says otherwise. */
 #define VTA_HAZARDS_LISTED 8
 
 /* Looks at a program that vta_verify accepted. Cost: near linear in instructions, in the SRAM
- * entries that they touch and in the rows that they transfer, and less than a run.
- * Returns 0, whatever it found, VTA_ENOMEM or *options->stop. */
+ * entries that they touch and in the rows that they transfer, and less than a run. Where the
+ * control's budget ends, so does the search, and what it found until then is not complete.
+ * Returns 0, whatever it found, VTA_ENOMEM, or what else control ends it with. */
 int vta_hazards_find(struct vta_hazards **hazards, const struct vta_program *program,
                      const struct vta_hazard_options *options, struct vta_error *error);
 void vta_hazards_free(struct vta_hazards *hazards); /* NULL is allowed */

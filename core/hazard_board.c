@@ -156,14 +156,17 @@ static bool deal(struct machine *machine)
 
 /* Runs until nothing moves any more. In which order does not matter: every queue has one end that
  * feeds it and one that it feeds. */
-static void settle(struct machine *machine)
+static int settle(struct machine *machine, struct vta_error *error)
 {
-    for (bool moved = true; moved;) {
+    int rc = 0;
+    for (bool moved = true; rc == 0 && moved;) {
         moved = deal(machine);
         for (int unit = 0; unit < VTA_CORE_UNITS; unit++)
             while (step(machine, (enum vta_core_unit)unit))
                 moved = true;
+        rc = vta_finder_step(machine->finder, 1, error);
     }
+    return rc;
 }
 
 static int find_full_queues(struct vta_finder *finder, struct vta_error *error)
@@ -177,7 +180,9 @@ static int find_full_queues(struct vta_finder *finder, struct vta_error *error)
 
     for (int queue = 0; queue < VTA_QUEUE_COUNT; queue++)
         machine.tokens[queue] = vta_tokens_in(before, (enum vta_queue)queue);
-    settle(&machine);
+    int rc = settle(&machine, error);
+    if (rc != 0)
+        return rc;
     for (int unit = 0; unit < VTA_CORE_UNITS; unit++) {
         if (machine.stages[unit] == STAGE_TAKE)
             continue;

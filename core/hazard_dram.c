@@ -16,6 +16,9 @@
 /* Rows that are walked in all, which takes some ten seconds. */
 #define ROWS_SEARCHED (1u << 24)
 
+/* Of a row in one tree. */
+#define STEPS_PER_ROW 64
+
 /* A byte of DRAM: what it counts from comes first. */
 struct place {
     uint64_t at;
@@ -119,12 +122,15 @@ static bool meets_span(const struct transfer *t, const struct span *spans, uint3
 }
 
 /* Keeps of *these the transfers that meet one of the others. */
-static int keep_meeting(struct transfers *these, const struct transfers *others,
-                        struct vta_error *error)
+static int keep_meeting(const struct vta_finder *finder, struct transfers *these,
+                        const struct transfers *others, struct vta_error *error)
 {
-    struct span *spans = malloc(((size_t)others->count + 1) * sizeof(*spans));
-    if (spans == NULL)
-        return vta_error_set(error, VTA_ENOMEM, "no memory to look for races in DRAM");
+    int rc = vta_finder_step(finder, ((uint64_t)these->count + others->count) * 8, error);
+    struct span *spans = rc == 0 ? malloc(((size_t)others->count + 1) * sizeof(*spans)) : NULL;
+    if (rc == 0 && spans == NULL)
+        rc = vta_error_set(error, VTA_ENOMEM, "no memory to look for races in DRAM");
+    if (rc != 0)
+        return rc;
     const uint32_t count = join_spans(spans, others);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < these->count; i++)
@@ -349,7 +355,8 @@ static struct vta_extent shared_bytes(struct vta_finder *finder, const struct tr
         const uint64_t begin = a->from.at + row * a->stride;
         shared_with_row(b, begin, begin + a->nbytes, &extent);
     }
-    finder->budget = finder->budget > a->rows ? finder->budget - a->rows : 0;
+    const uint64_t cost = a->rows + b->rows;
+    finder->budget = finder->budget > cost ? finder->budget - cost : 0;
     return extent;
 }
 
@@ -369,10 +376,14 @@ static int compare_pair(const struct walk *walk, const struct transfer *store,
                         const struct transfer *load, struct vta_error *error)
 {
     struct vta_finder *finder = walk->finder;
+    const uint64_t budget = finder->budget;
     const struct vta_hazard where = { .memory = VTA_HAZARD_DRAM,
                                       .base = store->from.base,
                                       .extent = shared_bytes(finder, store, load) };
     finder->budget -= finder->budget > 0;
+    int rc = vta_finder_step(finder, 1 + budget - finder->budget, error);
+    if (rc != 0)
+        return rc;
     const struct place first = { where.extent.begin, store->from.base };
     if (where.extent.count == 0 || !holds(&walk->window, first))
         return 0;
@@ -427,28 +438,39 @@ static int compare_store(struct walk *walk, const struct transfer *store, struct
     return rc != 0 ? rc : compare_pair(walk, store, &walk->loads->items[last - 1], error);
 }
 
+/* As core/control.h counts them, of walking these rows. */
+static uint64_t steps_of(struct vta_run rows)
+{
+    return 1 + (uint64_t)(rows.end - rows.begin) * STEPS_PER_ROW;
+}
+
 /* Passes a load: its rows are read from now on. */
-static void pass_load(struct walk *walk)
+static int pass_load(struct walk *walk, struct vta_error *error)
 {
     const struct transfer *load = &walk->loads->items[walk->passed++];
     const struct vta_run rows = rows_in(&walk->window, load);
     for (uint32_t row = rows.begin; row < rows.end; row++)
         assign(&walk->cells, 1, 0, walk->cells.count,
                row_cells(&walk->cells, &walk->window, load, row), walk->passed);
+    return vta_finder_step(walk->finder, steps_of(rows), error);
 }
 
 static int walk_stores(struct walk *walk, uint64_t rows, struct vta_error *error)
 {
     const struct vta_ordering *ordering = &walk->finder->ordering;
-    int rc = cells_make(&walk->cells, walk->stores, walk->loads, &walk->window, rows, error);
+    int rc = vta_finder_step(walk->finder, rows * STEPS_PER_ROW, error);
+    if (rc == 0)
+        rc = cells_make(&walk->cells, walk->stores, walk->loads, &walk->window, rows, error);
     for (uint32_t i = 0; rc == 0 && i < walk->stores->count; i++) {
         const struct transfer *store = &walk->stores->items[i];
         const uint32_t position = ordering->positions[store->insn];
-        while (walk->passed < walk->loads->count &&
+        while (rc == 0 && walk->passed < walk->loads->count &&
                !vta_precedes(ordering, VTA_CORE_STORE, position,
                              walk->loads->items[walk->passed].insn))
-            pass_load(walk);
-        rc = vta_finder_stopped(walk->finder, error);
+            rc = pass_load(walk, error);
+        const struct vta_run rows_here = rows_in(&walk->window, store);
+        if (rc == 0)
+            rc = vta_finder_step(walk->finder, steps_of(rows_here), error);
         if (rc == 0)
             rc = compare_store(walk, store, error);
     }
@@ -463,7 +485,7 @@ static int find_in_window(struct vta_finder *finder, enum vta_core_unit unit,
 {
     struct transfers stores = { .items = malloc((all_stores->count + 1) * sizeof(*stores.items)) };
     struct transfers loads = { .items = malloc((all_loads->count + 1) * sizeof(*loads.items)) };
-    int rc = vta_finder_stopped(finder, error);
+    int rc = vta_finder_step(finder, (uint64_t)all_stores->count + all_loads->count, error);
     if (stores.items == NULL || loads.items == NULL) {
         rc = vta_error_set(error, VTA_ENOMEM, "no memory to look for races in DRAM");
         goto done;
@@ -506,12 +528,12 @@ static int find_against(struct vta_finder *finder, enum vta_core_unit unit,
     struct transfers loads = { 0 }, stores = { 0 };
     int rc = collect(finder, unit, &loads, error);
     if (rc == 0)
-        rc = keep_meeting(&loads, all_stores, error);
+        rc = keep_meeting(finder, &loads, all_stores, error);
     if (rc != 0 || loads.count == 0)
         goto done;
     rc = collect(finder, VTA_CORE_STORE, &stores, error);
     if (rc == 0)
-        rc = keep_meeting(&stores, &loads, error);
+        rc = keep_meeting(finder, &stores, &loads, error);
     if (rc != 0)
         goto done;
     if (rows_of(&stores) + rows_of(&loads) > ROWS_SEARCHED) {

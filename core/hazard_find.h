@@ -24,8 +24,8 @@ int vta_finder_add(struct vta_finder *finder, const struct vta_hazard *hazard,
 int vta_finder_add_race(struct vta_finder *finder, uint32_t insn, bool writes, uint32_t other,
                         const struct vta_hazard *where, struct vta_error *error);
 
-/* 0, or the code that the search is to stop with. */
-int vta_finder_stopped(const struct vta_finder *finder, struct vta_error *error);
+/* Counts steps; 0, or what control ends the search with. */
+int vta_finder_step(const struct vta_finder *finder, uint64_t steps, struct vta_error *error);
 
 /* hazard_sram.c: races in INP, WGT and OUT; entries that are read unwritten; stale OUT entries. */
 int vta_find_in_sram(struct vta_finder *finder, struct vta_error *error);
@@ -35,15 +35,5 @@ int vta_find_in_dram(struct vta_finder *finder, struct vta_error *error);
 
 /* hazard_board.c: differences that an instruction shows alone, and bounded queues. */
 int vta_find_differences(struct vta_finder *finder, struct vta_error *error);
-
-/* SRAM entries that a LOAD or STORE which is no no-op covers. */
-static inline struct vta_run vta_mem_run(const struct vta_mem_insn *mem)
-{
-    uint32_t rows = mem->y_pad_before + mem->y_size + mem->y_pad_after;
-    uint32_t columns = mem->x_pad_before + mem->x_size + mem->x_pad_after;
-    if (rows * columns == 0)
-        return (struct vta_run){ 0, 0 };
-    return (struct vta_run){ mem->sram_base, mem->sram_base + rows * columns };
-}
 
 #endif

@@ -76,11 +76,14 @@ static int list_races(struct sweep *s, uint32_t insn, struct vta_run run, uint32
     uint32_t position = vta_concurrent_begin(&s->finder->ordering, insn, VTA_CORE_COMPUTE);
     int rc = 0;
     for (; rc == 0 && position < last && s->finder->budget > 0; position++) {
+        const uint64_t budget = s->finder->budget;
         struct vta_extent extent = { 0 };
         if (!shared_entries(s, position, memory, run, &extent))
             s->finder->hazards->complete = false;
         if (extent.count != 0)
             rc = add_race(s, insn, position, extent, error);
+        if (rc == 0)
+            rc = vta_finder_step(s->finder, 1 + budget - s->finder->budget, error);
     }
     if (position < last)
         s->finder->hazards->complete = false;
@@ -102,6 +105,9 @@ static int compare(struct sweep *s, uint32_t insn, struct vta_error *error)
     uint32_t last = 0;
     for (uint32_t entry = run.begin; entry < run.end; entry++)
         last = latest[entry] > last ? latest[entry] : last;
+    int rc = vta_finder_step(s->finder, 1 + (run.end - run.begin) / 8, error);
+    if (rc != 0)
+        return rc;
     if (last <= vta_concurrent_begin(&s->finder->ordering, insn, VTA_CORE_COMPUTE))
         return 0;
     return list_races(s, insn, run, last - 1, error);
@@ -117,13 +123,18 @@ static int compare_until(struct sweep *s, enum vta_core_unit unit, uint32_t end,
     return rc;
 }
 
-static void remember(struct sweep *s, enum vta_memory memory, struct vta_runs list)
+/* Returns how many steps that took. */
+static uint64_t remember(struct sweep *s, enum vta_memory memory, struct vta_runs list)
 {
     const struct vta_run *runs = vta_footprint_runs(s->footprints, list);
     uint32_t *latest = s->latest[memory];
-    for (uint32_t i = 0; i < list.count; i++)
+    uint64_t entries = 0;
+    for (uint32_t i = 0; i < list.count; i++) {
         for (uint32_t entry = runs[i].begin; entry < runs[i].end; entry++)
             latest[entry] = s->passed + 1;
+        entries += runs[i].end - runs[i].begin;
+    }
+    return list.count + entries / 8;
 }
 
 /* ---- Unwritten and stale entries ----------------------------------------------------------- */
@@ -167,7 +178,7 @@ static void write_run(struct sweep *s, enum vta_memory memory, struct vta_run ru
 
 /* ---- The walk ------------------------------------------------------------------------------ */
 
-static int pass_load(struct sweep *s, uint32_t index)
+static int pass_load(struct sweep *s, uint32_t index, struct vta_error *error)
 {
     const struct vta_mem_insn *mem = &s->finder->program->insns[index].mem;
     if (mem->x_size == 0)
@@ -175,8 +186,7 @@ static int pass_load(struct sweep *s, uint32_t index)
     const struct vta_run run = vta_mem_run(mem);
     switch (mem->memory) {
     case VTA_MEM_UOP:
-        vta_footprints_load_uops(s->footprints, mem);
-        return 0;
+        return vta_footprints_load_uops(s->footprints, mem, error);
     case VTA_MEM_ACC:
     case VTA_MEM_ACC_8BIT: /* the simulator stores what was loaded */
         write_run(s, VTA_MEM_ACC, run);
@@ -214,9 +224,13 @@ static int pass_nest(struct sweep *s, uint32_t index, struct vta_error *error)
     if (rc != 0)
         return rc;
     const struct vta_footprint *footprint = vta_footprints_at(s->footprints, s->ids[s->passed]);
-    remember(s, VTA_MEM_INP, footprint->inp);
-    remember(s, VTA_MEM_WGT, footprint->wgt);
-    remember(s, VTA_MEM_OUT, footprint->dst);
+    uint64_t steps = footprint->acc.count;
+    steps += remember(s, VTA_MEM_INP, footprint->inp);
+    steps += remember(s, VTA_MEM_WGT, footprint->wgt);
+    steps += remember(s, VTA_MEM_OUT, footprint->dst);
+    rc = vta_finder_step(s->finder, steps, error);
+    if (rc != 0)
+        return rc;
     read_runs(s, VTA_MEM_INP, footprint->inp, &inp);
     read_runs(s, VTA_MEM_WGT, footprint->wgt, &wgt);
     read_runs(s, VTA_MEM_ACC, footprint->acc, &acc);
@@ -238,7 +252,8 @@ static int pass(struct sweep *s, uint32_t index, struct vta_error *error)
 {
     const struct vta_insn *insn = &s->finder->program->insns[index];
     const bool compute = vta_insn_unit(insn) == VTA_CORE_COMPUTE;
-    int rc = vta_finder_stopped(s->finder, error);
+    const uint64_t before = vta_footprints_steps(s->footprints);
+    int rc = 0;
     if (compute) {
         const struct vta_clock *clock = &s->finder->ordering.clocks[index];
         if (rc == 0)
@@ -248,13 +263,14 @@ static int pass(struct sweep *s, uint32_t index, struct vta_error *error)
         s->ids[s->passed] = NO_FOOTPRINT;
     }
     if (rc == 0 && insn->opcode == VTA_OP_LOAD)
-        rc = pass_load(s, index);
+        rc = pass_load(s, index, error);
     else if (rc == 0 && insn->opcode == VTA_OP_STORE)
         rc = pass_store(s, index, error);
     else if (rc == 0 && insn->opcode != VTA_OP_FINISH)
         rc = pass_nest(s, index, error);
     s->passed += compute;
-    return rc;
+    const uint64_t steps = 1 + vta_footprints_steps(s->footprints) - before;
+    return rc != 0 ? rc : vta_finder_step(s->finder, steps, error);
 }
 
 static int sweep_open(struct sweep *s, struct vta_error *error)

@@ -188,7 +188,7 @@ static int plan_insn(struct planner *p, uint32_t index, struct vta_error *error)
 static int stopped(const struct vta_control *control, const struct vta_program *program,
                    struct vta_error *error)
 {
-    int rc = control != NULL ? atomic_load_explicit(&control->stop, memory_order_relaxed) : 0;
+    int rc = vta_control_look(control);
     return rc == 0 ? 0
                    : vta_error_set(error, rc, "%s: %s while it was planned", program->name,
                                    vta_error_text(rc));

@@ -76,7 +76,8 @@ struct vta_plan {
 
 /* Compiles a verified program. Cost: linear in instructions and in the micro-ops that they load,
  * and for each different nest linear in its micro-ops (times their logarithm). control may be NULL.
- * Returns 0, VTA_ENOMEM, or control->stop, which is looked at before every instruction. */
+ * Returns 0, VTA_ENOMEM, or what control ends it with, which is looked at before every
+ * instruction. */
 int vta_plan_make(struct vta_plan **plan, const struct vta_program *program,
                   const struct vta_control *control, struct vta_error *error);
 void vta_plan_free(struct vta_plan *plan); /* NULL is allowed */

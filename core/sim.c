@@ -113,6 +113,8 @@ static int plan_of(const struct vta_program *program, const struct vta_control *
     return 0;
 }
 
+#define STEPS_PER_OP 128 /* as control.h counts them, of an operation of a usual size */
+
 struct run {
     struct vta_sim *sim;
     const struct vta_program *program;
@@ -219,7 +221,7 @@ static int sim_run(struct vta_dev *device, const struct vta_program *program,
         const struct vta_plan_op *op = &run.plan->ops[i];
         rc = execute(&run, op);
         if (rc == 0)
-            rc = atomic_load_explicit(&control->stop, memory_order_relaxed);
+            rc = vta_control_step(control, STEPS_PER_OP);
         if (rc == VTA_ENOMEM)
             return rc;
         if (rc != 0)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Tile steps between two looks at control->stop: some 100 µs. */
+/* Tile steps between two looks at control: some 100 µs. */
 #define STEPS_PER_LOOK 16384u
 
 struct patience {
@@ -18,7 +18,7 @@ static inline int stopped(struct patience *patience, uint64_t steps)
         return 0;
     }
     patience->left = STEPS_PER_LOOK;
-    return atomic_load_explicit(&patience->control->stop, memory_order_relaxed);
+    return vta_control_look(patience->control);
 }
 
 /* The offsets of one iteration of a shape's outer loops. */

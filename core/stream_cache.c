@@ -35,12 +35,11 @@ struct vta_stream_cache *vta_stream_cache_new(uint32_t programs, uint64_t most)
 }
 
 void vta_stream_cache_look_for(struct vta_stream_cache *cache,
-                               const struct vta_hazard_options *hazards, const _Atomic int *stop)
+                               const struct vta_hazard_options *hazards)
 {
     cache->looks = hazards != NULL;
     if (hazards != NULL)
         cache->hazards = *hazards;
-    cache->hazards.stop = stop;
 }
 
 bool vta_stream_cache_made(const struct vta_stream_cache *cache)
@@ -199,15 +198,23 @@ static struct vta_program *find(struct vta_stream_cache *cache, const struct wan
     return NULL;
 }
 
+static int find_hazards(const struct vta_stream_cache *cache, struct vta_program *program,
+                        const struct wanted *wanted, struct vta_error *error)
+{
+    struct vta_hazard_options options = cache->hazards;
+    options.control = wanted->options->control;
+    return vta_program_find_hazards(program, &options, error);
+}
+
 /* A program that was kept while nobody looked for hazards, or not for these. It is then as new. */
 static int look_again(struct vta_stream_cache *cache, struct vta_program *program,
-                      struct vta_error *error)
+                      const struct wanted *wanted, struct vta_error *error)
 {
     if (!cache->looks ||
         (program->hazards != NULL && program->hazards->strict_board == cache->hazards.strict_board))
         return 0;
     cache->made = true;
-    return vta_program_find_hazards(program, &cache->hazards, error);
+    return find_hazards(cache, program, wanted, error);
 }
 
 static int get(struct vta_stream_cache *cache, const struct wanted *wanted,
@@ -217,7 +224,7 @@ static int get(struct vta_stream_cache *cache, const struct wanted *wanted,
     cache->made = program == NULL;
     *result = program;
     if (program != NULL)
-        return look_again(cache, program, error);
+        return look_again(cache, program, wanted, error);
     int rc =
         wanted->decoded != NULL
             ? vta_program_from_decoded(&program, wanted->hw, wanted->decoded, error)
@@ -226,7 +233,7 @@ static int get(struct vta_stream_cache *cache, const struct wanted *wanted,
     if (rc == 0)
         rc = vta_verify(program, wanted->options, error);
     if (rc == 0 && cache->looks)
-        rc = vta_program_find_hazards(program, &cache->hazards, error);
+        rc = find_hazards(cache, program, wanted, error);
     if (rc == 0)
         rc = keep(cache, program, wanted, error);
     if (rc != 0) {

@@ -19,10 +19,10 @@ struct vta_stream_cache;
 struct vta_stream_cache *vta_stream_cache_new(uint32_t programs, uint64_t most);
 void vta_stream_cache_free(struct vta_stream_cache *cache); /* NULL is allowed */
 
-/* From now on programs that are made are looked at for hazards, too; NULL: they are not. stop ends
- * the search as in its options; what it points to must be there until the next call. */
+/* From now on programs that are made are looked at for hazards, too, by these options (but with the
+ * control of who asks for the program); NULL: they are not. */
 void vta_stream_cache_look_for(struct vta_stream_cache *cache,
-                               const struct vta_hazard_options *hazards, const _Atomic int *stop);
+                               const struct vta_hazard_options *hazards);
 
 /* Whether the latest program was made (or looked at for the first time), rather than found. */
 bool vta_stream_cache_made(const struct vta_stream_cache *cache);

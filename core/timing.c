@@ -17,6 +17,8 @@
 #define ONE   (UINT64_C(1) << 16) /* fixed point: a cycle of work, or the whole port */
 #define NEVER UINT64_MAX
 
+#define STEPS_PER_EVENT 8 /* as control.h counts them */
+
 struct unit {
     enum phase {
         TAKE,     /* waits for its next instruction to be dealt */
@@ -97,7 +99,7 @@ static void split(struct replay *replay)
 }
 
 static int replay_open(struct replay *replay, const struct vta_timing_profile *profile,
-                       const _Atomic int *stop, struct vta_error *error)
+                       struct vta_control *control, struct vta_error *error)
 {
     const size_t count = replay->program->count;
     replay->costs = malloc((count + 1) * sizeof(*replay->costs));
@@ -109,7 +111,7 @@ static int replay_open(struct replay *replay, const struct vta_timing_profile *p
     replay->slowdown = ONE;
     replay->fetch_cycles = (uint64_t)ceil(VTA_INSN_BYTES / profile->port_bytes_per_cycle);
     replay->fetch_ready = (uint64_t)profile->dma_row_cycles + replay->fetch_cycles;
-    return vta_costs(replay->costs, replay->program, profile, stop, error);
+    return vta_costs(replay->costs, replay->program, profile, control, error);
 }
 
 static void replay_close(struct replay *replay)
@@ -393,7 +395,7 @@ static bool all_done(const struct replay *replay)
            replay->units[VTA_CORE_STORE].phase == DONE;
 }
 
-static int run(struct replay *replay, const _Atomic int *stop, struct vta_error *error)
+static int run(struct replay *replay, struct vta_control *control, struct vta_error *error)
 {
     for (settle(replay); !all_done(replay); settle(replay)) {
         uint64_t cycles = until_event(replay);
@@ -402,8 +404,9 @@ static int run(struct replay *replay, const _Atomic int *stop, struct vta_error 
                                    "the board would hang: its token queues hold %d tokens and its "
                                    "command queues %d instructions, and the program needs more",
                                    VTA_BOARD_TOKENS, VTA_BOARD_COMMANDS);
-        if (stop != NULL && *stop != 0)
-            return vta_error_set(error, *stop, "stopped while its time was predicted");
+        int rc = vta_control_step(control, STEPS_PER_EVENT);
+        if (rc != 0)
+            return vta_control_error(control, rc, error, "prediction of its time");
         advance(replay, cycles);
     }
     return 0;
@@ -448,16 +451,16 @@ static void sum_up(struct replay *replay, const struct vta_timing_profile *profi
 
 int vta_timing_replay(struct vta_timing *timing, const struct vta_program *program,
                       const struct vta_timing_profile *profile,
-                      const struct vta_timing_observer *observer, const _Atomic int *stop,
+                      const struct vta_timing_observer *observer, struct vta_control *control,
                       struct vta_error *error)
 {
     struct replay replay = { .program = program, .observer = observer, .timing = timing };
     if (!program->verified)
         return vta_error_set(error, VTA_ESTATE, "'%s' has not been verified", program->name);
     *timing = (struct vta_timing){ .cycles = 0 };
-    int rc = replay_open(&replay, profile, stop, error);
+    int rc = replay_open(&replay, profile, control, error);
     if (rc == 0)
-        rc = run(&replay, stop, error);
+        rc = run(&replay, control, error);
     if (rc == 0)
         sum_up(&replay, profile);
     replay_close(&replay);

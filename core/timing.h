@@ -15,6 +15,7 @@
 #ifndef VTA_CORE_TIMING_H
 #define VTA_CORE_TIMING_H
 
+#include "control.h"
 #include "program.h"
 #include "tokens.h"
 
@@ -120,15 +121,14 @@ struct vta_timing {
 };
 
 /* Replays a verified program. The profile's hardware need not be the program's: the program's own
- * configuration says how many bytes an element has. observer may be NULL; stop too, else the replay
- * ends soon with *stop once that is not 0, as a run does.
+ * configuration says how many bytes an element has. observer may be NULL, and control.
  *
  * Returns 0, VTA_ESTATE where the program has not been verified, VTA_EDEADLOCK where it would hang
- * because a queue of the board is too short for it (the verifier's queues have no end), or
- * VTA_ENOMEM. */
+ * because a queue of the board is too short for it (the verifier's queues have no end),
+ * VTA_ENOMEM, or what control ends it with. */
 int vta_timing_replay(struct vta_timing *timing, const struct vta_program *program,
                       const struct vta_timing_profile *profile,
-                      const struct vta_timing_observer *observer, const _Atomic int *stop,
+                      const struct vta_timing_observer *observer, struct vta_control *control,
                       struct vta_error *error);
 
 /* The critical path in words: "compute-bound 81 %; 12 % waiting for load→compute; 7 % fetch".

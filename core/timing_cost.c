@@ -225,7 +225,7 @@ static void fill(struct vta_cost *costs, const struct vta_program *program,
 }
 
 int vta_costs(struct vta_cost *costs, const struct vta_program *program,
-              const struct vta_timing_profile *profile, const _Atomic int *stop,
+              const struct vta_timing_profile *profile, struct vta_control *control,
               struct vta_error *error)
 {
     struct cache cache = { .capacity = (uint32_t)(profile->cache_kib * 1024 / BLOCK_BYTES) };
@@ -236,8 +236,9 @@ int vta_costs(struct vta_cost *costs, const struct vta_program *program,
         const struct vta_insn *insn = &program->insns[i];
         if (insn->opcode == VTA_OP_LOAD && insn->mem.x_size != 0)
             good = load_misses(&cache, program, i, &misses[i]);
-        if (stop != NULL && *stop != 0)
-            rc = vta_error_set(error, *stop, "stopped while its time was predicted");
+        rc = vta_control_step(control, 1 + (insn->opcode <= VTA_OP_STORE ? insn->mem.y_size : 0));
+        if (rc != 0)
+            vta_control_error(control, rc, error, "prediction of its time");
     }
     if (rc == 0 && !good)
         rc = vta_error_set(error, VTA_ENOMEM, "no memory for a program's timing");

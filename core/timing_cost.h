@@ -4,6 +4,7 @@
 #ifndef VTA_CORE_TIMING_COST_H
 #define VTA_CORE_TIMING_COST_H
 
+#include "control.h"
 #include "program.h"
 #include "timing_profile.h"
 
@@ -17,9 +18,9 @@ struct vta_cost {
 
 /* Fills costs (program->count entries). The program is verified.
  *
- * Returns 0, VTA_ENOMEM, or *stop once that is not 0 (stop may be NULL). */
+ * Returns 0, VTA_ENOMEM, or what control ends it with. */
 int vta_costs(struct vta_cost *costs, const struct vta_program *program,
-              const struct vta_timing_profile *profile, const _Atomic int *stop,
+              const struct vta_timing_profile *profile, struct vta_control *control,
               struct vta_error *error);
 
 #endif

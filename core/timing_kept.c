@@ -77,7 +77,7 @@ static void keep(const struct vta_program *program, const double *numbers, int r
 }
 
 int vta_timing_of(struct vta_timing *timing, const struct vta_program *program,
-                  const struct vta_timing_profile *profile, const _Atomic int *stop,
+                  const struct vta_timing_profile *profile, struct vta_control *control,
                   struct vta_error *error)
 {
     double numbers[VTA_PROFILE_NUMBER_COUNT];
@@ -91,7 +91,7 @@ int vta_timing_of(struct vta_timing *timing, const struct vta_program *program,
             *error = *kept->reason;
         return kept->rc;
     }
-    int rc = vta_timing_replay(timing, program, profile, NULL, stop, &reason);
+    int rc = vta_timing_replay(timing, program, profile, NULL, control, &reason);
     if (rc == 0 || rc == VTA_EDEADLOCK)
         keep(program, numbers, rc, timing, &reason);
     if (rc != 0 && error != NULL)

@@ -10,7 +10,7 @@
 /* As vta_timing_replay, from what is kept where this program was predicted by the same numbers
  * before, also for the answer that a board would hang. Any thread. */
 int vta_timing_of(struct vta_timing *timing, const struct vta_program *program,
-                  const struct vta_timing_profile *profile, const _Atomic int *stop,
+                  const struct vta_timing_profile *profile, struct vta_control *control,
                   struct vta_error *error);
 
 /* For vta_program_free alone. NULL is allowed. */

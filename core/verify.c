@@ -20,6 +20,7 @@ struct verifier {
     struct vta_uop_extents uops;
     struct vta_counters counters;
     uint64_t work;
+    uint64_t spent; /* steps on telling micro-ops apart */
 };
 
 /* Adds limit and value to an error that has been set. */
@@ -134,20 +135,6 @@ static int add_work(struct verifier *v, uint32_t i, uint64_t steps, struct vta_e
     return with_limit(error, limit, v->work, rc);
 }
 
-static void load_uops(struct verifier *v, uint32_t i)
-{
-    const struct vta_mem_insn *mem = &v->program->insns[i].mem;
-    uint32_t columns = mem->x_pad_before + mem->x_size + mem->x_pad_after;
-    uint32_t rows = mem->y_pad_before + mem->y_size + mem->y_pad_after;
-    uint32_t to = mem->sram_base + mem->y_pad_before * columns + mem->x_pad_before;
-    /* Padding writes zeros, which are micro-ops too; rows of data go on top. */
-    if (columns != mem->x_size || rows != mem->y_size)
-        vta_uop_extents_load(&v->uops, mem->sram_base, rows * columns, VTA_UOP_ZEROS);
-    for (uint32_t y = 0; y < mem->y_size; y++)
-        vta_uop_extents_load(&v->uops, to + y * columns, mem->x_size,
-                             mem->dram_base + y * mem->x_stride);
-}
-
 static void count_mem(struct verifier *v, const struct vta_insn *insn)
 {
     const struct vta_hw *hw = &v->program->hw;
@@ -192,7 +179,7 @@ static int verify_mem(struct verifier *v, uint32_t i, struct vta_error *error)
         return 0;
     rc = add_work(v, i, (uint64_t)mem->x_size * mem->y_size, error);
     if (rc == 0)
-        load_uops(v, i);
+        vta_uop_extents_load(&v->uops, i);
     return rc;
 }
 
@@ -218,7 +205,7 @@ static int check_index(const struct verifier *v, uint32_t i, const char *operand
 }
 
 /* The first entry of [begin, end) that was never loaded; there is one. */
-static uint32_t first_hole(const struct verifier *v, uint32_t begin, uint32_t end)
+static uint32_t first_hole(struct verifier *v, uint32_t begin, uint32_t end)
 {
     while (end - begin > 1) {
         uint32_t middle = begin + (end - begin) / 2;
@@ -230,7 +217,7 @@ static uint32_t first_hole(const struct verifier *v, uint32_t begin, uint32_t en
     return begin;
 }
 
-static int check_uops_loaded(const struct verifier *v, uint32_t i, struct vta_error *error)
+static int check_uops_loaded(struct verifier *v, uint32_t i, struct vta_error *error)
 {
     const struct vta_nest_insn *nest = &v->program->insns[i].nest;
     int rc = check_index(v, i, "micro-op", VTA_MEM_UOP, (uint64_t)nest->uop_end - 1, error);
@@ -243,15 +230,15 @@ static int check_uops_loaded(const struct verifier *v, uint32_t i, struct vta_er
                              first_hole(v, nest->uop_begin, nest->uop_end));
 }
 
-static int check_operands(const struct verifier *v, uint32_t i, struct vta_error *error)
+/* Whether a nest stays in its SRAMs if its micro-ops reach no further than max. */
+static int check_reach(const struct verifier *v, uint32_t i, const struct vta_uop *max,
+                       struct vta_error *error)
 {
     const struct vta_insn *insn = &v->program->insns[i];
     const struct vta_nest_insn *nest = &insn->nest;
-    struct vta_uop max = vta_uop_extents_query(&v->uops, nest->uop_begin, nest->uop_end).max;
-
-    uint64_t dst = reach(nest, max.dst, nest->dst_factor_out, nest->dst_factor_in);
-    uint64_t src = reach(nest, max.src, nest->src_factor_out, nest->src_factor_in);
-    uint64_t wgt = reach(nest, max.wgt, nest->wgt_factor_out, nest->wgt_factor_in);
+    uint64_t dst = reach(nest, max->dst, nest->dst_factor_out, nest->dst_factor_in);
+    uint64_t src = reach(nest, max->src, nest->src_factor_out, nest->src_factor_in);
+    uint64_t wgt = reach(nest, max->wgt, nest->wgt_factor_out, nest->wgt_factor_in);
     int rc = check_index(v, i, "accumulator", VTA_MEM_ACC, dst, error);
     if (rc != 0)
         return rc;
@@ -261,6 +248,38 @@ static int check_operands(const struct verifier *v, uint32_t i, struct vta_error
         return 0;
     rc = check_index(v, i, "input", VTA_MEM_INP, src, error);
     return rc != 0 ? rc : check_index(v, i, "weight", VTA_MEM_WGT, wgt, error);
+}
+
+/* Tells a nest's micro-ops apart, as long as that costs no more than verify.h promises. */
+static int tell_apart(struct verifier *v, uint32_t i, struct vta_error *error)
+{
+    const struct vta_program *program = v->program;
+    const struct vta_nest_insn *nest = &program->insns[i].nest;
+    const uint64_t limit =
+        VTA_VERIFY_ENTRIES + 16 * ((uint64_t)program->count + program->uop_count);
+    const uint64_t before = v->uops.steps;
+    vta_uop_extents_tell_apart(&v->uops, nest->uop_begin, nest->uop_end);
+    v->spent += v->uops.steps - before;
+    if (v->spent <= limit)
+        return 0;
+    int rc = vta_program_error(program, i, VTA_EWORK, error,
+                               "telling apart the micro-ops that were loaded in rows takes %llu "
+                               "steps, the limit is %llu",
+                               (unsigned long long)v->spent, (unsigned long long)limit);
+    return with_limit(error, limit, v->spent, rc);
+}
+
+static int check_operands(struct verifier *v, uint32_t i, struct vta_error *error)
+{
+    const struct vta_nest_insn *nest = &v->program->insns[i].nest;
+    struct vta_uop_extent extent = vta_uop_extents_query(&v->uops, nest->uop_begin, nest->uop_end);
+    if (!extent.exact && check_reach(v, i, &extent.max, NULL) != 0) {
+        int rc = tell_apart(v, i, error);
+        if (rc != 0)
+            return rc;
+        extent = vta_uop_extents_query(&v->uops, nest->uop_begin, nest->uop_end);
+    }
+    return check_reach(v, i, &extent.max, error);
 }
 
 static int verify_nest(struct verifier *v, uint32_t i, struct vta_error *error)
@@ -343,12 +362,32 @@ static int check_tokens(struct vta_program *program, const struct vta_verify_opt
                          after->store_to_compute);
 }
 
+/* Counts what has been done since the last time; 0, or what control ends it with. */
+static int look(const struct verifier *v, uint64_t steps, struct vta_error *error)
+{
+    struct vta_control *control = v->options->control;
+    int rc = vta_control_step(control, steps);
+    return rc == 0 ? 0 : vta_control_error(control, rc, error, "verification");
+}
+
+static int verify_insns(struct verifier *v, struct vta_error *error)
+{
+    const uint32_t count = v->program->count;
+    int rc = look(v, v->program->hw.depth[VTA_MEM_UOP] + v->program->uop_count, error);
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        const uint64_t before = v->uops.steps;
+        rc = verify_insn(v, i, error);
+        if (rc == 0)
+            rc = look(v, 1 + v->uops.steps - before, error);
+    }
+    return rc;
+}
+
 int vta_verify(struct vta_program *program, const struct vta_verify_options *options,
                struct vta_error *error)
 {
     struct verifier v = { .program = program, .options = options };
-    int rc = vta_uop_extents_init(&v.uops, program->hw.depth[VTA_MEM_UOP], program->uops,
-                                  program->uop_count, error);
+    int rc = vta_uop_extents_init(&v.uops, program, error);
 
     program->verified = false;
     free(program->order);
@@ -357,10 +396,12 @@ int vta_verify(struct vta_program *program, const struct vta_verify_options *opt
     program->hazards = NULL;
     vta_plan_free(program->plan);
     program->plan = NULL;
-    for (uint32_t i = 0; rc == 0 && i < program->count; i++)
-        rc = verify_insn(&v, i, error);
+    if (rc == 0)
+        rc = verify_insns(&v, error);
     if (rc == 0)
         rc = check_end(program, error);
+    if (rc == 0)
+        rc = look(&v, program->count, error);
     if (rc == 0)
         rc = check_tokens(program, options, error);
     if (rc == 0) {

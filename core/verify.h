@@ -3,12 +3,20 @@
  * Exact: a program that passes touches nothing outside its board and its buffers, uses no micro-op
  * that it did not load, and ends; one that is refused would not have. Cost is linear in
  * instructions (times logarithms of the UOP depth and of the micro-ops) plus micro-ops in the
- * program, whatever the loops' extents and however often a micro-op is loaded.
+ * program, whatever the loops' extents, however often a micro-op is loaded and in how many rows.
+ *
+ * One kind of program could cost more, and is refused if it does (VTA_EWORK): one that loads rows
+ * of micro-ops again and again, with micro-ops between these rows in DRAM that its nests could not
+ * use. To see that they do not, the loaded entries are told apart one by one, VTA_VERIFY_ENTRIES of
+ * them and 16 for each instruction and micro-op of the program.
  */
 #ifndef VTA_CORE_VERIFY_H
 #define VTA_CORE_VERIFY_H
 
+#include "control.h"
 #include "program.h"
+
+#define VTA_VERIFY_ENTRIES (UINT64_C(1) << 20)
 
 struct vta_verify_options {
     struct vta_tokens before;   /* token counts that the queues start with */
@@ -20,6 +28,7 @@ struct vta_verify_options {
     void *context;
     /* Changes when what was inside an allocation may be so no longer. 0: not known. */
     uint64_t epoch;
+    struct vta_control *control; /* ends it; NULL: nobody does */
 };
 
 /* Verifies and fills the second half of *program. Returns 0 or
@@ -29,8 +38,8 @@ struct vta_verify_options {
  * VTA_EUOP     a nest uses micro-ops that nothing has loaded
  * VTA_EDEADLOCK  names each unit that waits, its instruction, the queue, pushes and pops
  * VTA_EFINISH  FINISH is missing, not last, or a store is not ordered before it
- * VTA_EWORK    the work passes max_work
- * VTA_ENOMEM */
+ * VTA_EWORK    the work passes max_work, or that of verifying its bound (above)
+ * VTA_ENOMEM, or what control ends it with */
 int vta_verify(struct vta_program *program, const struct vta_verify_options *options,
                struct vta_error *error);
 

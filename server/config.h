@@ -37,7 +37,8 @@ struct config {
     uint64_t max_sessions, max_modules, max_upload_bytes, max_buffers, max_functions;
     uint64_t max_read_bytes, max_evaluations;
     uint64_t max_message_bytes, max_queued_requests, max_queued_bytes, max_write_queue_bytes;
-    uint64_t idle_timeout_s, handshake_timeout_ms, run_deadline_ms, grace_ms, busy_poll_us;
+    uint64_t idle_timeout_s, handshake_timeout_ms, run_deadline_ms, load_deadline_ms, grace_ms;
+    uint64_t busy_poll_us;
     uint64_t threads;
     char *store; /* NULL: none */
     uint64_t max_store_modules, max_store_bytes;

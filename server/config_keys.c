@@ -87,6 +87,8 @@ static const struct config_key keys[] = {
       .help = "time for a connection's first bytes" },
     { KEY(run_deadline_ms), .type = CONFIG_COUNT, .min = 0, .max = UINT32_MAX, .fallback = "60000",
       .reload = RELOAD_SESSIONS, .help = "longest run; 0: no limit" },
+    { KEY(load_deadline_ms), .type = CONFIG_COUNT, .min = 0, .max = UINT32_MAX, .fallback = "60000",
+      .reload = RELOAD_SESSIONS, .help = "longest load of a module; 0: no limit" },
     { KEY(grace_ms), .type = CONFIG_COUNT, .min = 0, .max = 3600000, .fallback = "10000",
       .reload = RELOAD_NOW, .help = "time for runs to finish when the daemon is told to stop" },
     { KEY(busy_poll_us), .type = CONFIG_COUNT, .min = 0, .max = 1000, .fallback = "50",
@@ -196,6 +198,7 @@ void config_service_options(const struct config *config, struct vta_service_opti
     options->max_functions = (uint32_t)config->max_functions;
     options->max_read_bytes = config->max_read_bytes;
     options->run_deadline_ms = (uint32_t)config->run_deadline_ms;
+    options->load_deadline_ms = (uint32_t)config->load_deadline_ms;
     options->max_evaluations = (uint32_t)config->max_evaluations;
     options->store = config->store;
     options->max_store_modules = (uint32_t)config->max_store_modules;

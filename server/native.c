@@ -47,12 +47,7 @@ int native_open(struct native **opened, struct connection *connection, struct vt
 
 void native_close(struct native *native)
 {
-    if (native->job == NULL)
-        return;
-    job_stop(native->job, VTA_ECANCELLED);
-    /* While it is at work its timer is still needed; native_job_done closes it then. */
-    if (native->job->state == JOB_FREE)
-        job_close(native->job);
+    native_stop(native, VTA_ECANCELLED);
 }
 
 void native_free(struct native *native)
@@ -67,7 +62,7 @@ void native_free(struct native *native)
 
 static bool at_work(const struct native *native)
 {
-    return native->job != NULL && native->job->state != JOB_FREE;
+    return native->job != NULL && native->job->at_work;
 }
 
 bool native_idle(const struct native *native)
@@ -173,21 +168,14 @@ static bool is_cancel(const struct vta_rpc_message *message)
     return message->method_length == 6 && memcmp(message->method, "cancel", 6) == 0;
 }
 
-/* ping and cancel. A run that still waits for a thread is in progress for the client, while the
- * service does not know it yet; so it is stopped here. */
+/* ping and cancel. */
 static void call_urgent(struct native *native, const struct vta_rpc_message *message)
 {
     struct vta_reply *reply = &native->connection->server->reply;
     vta_service_urgent(native->service, message->msgid, message->method, message->method_length,
                        &message->params, reply);
-    if (!reply->failed && is_cancel(message) && at_work(native) && native->job->is_run) {
-        msgpack_packer packer;
-        job_stop(native->job, VTA_ECANCELLED);
-        msgpack_sbuffer_clear(&reply->head);
-        msgpack_packer_init(&packer, &reply->head, msgpack_sbuffer_write);
-        vta_rpc_pack_result(&packer, message->msgid);
-        msgpack_pack_true(&packer);
-    }
+    if (at_work(native) && is_cancel(message) && vta_service_stopped(native->service))
+        job_give_up_waiting(native->job);
     send_reply(native, message, reply);
 }
 
@@ -326,16 +314,14 @@ void native_drained(struct native *native)
     go_on(native);
 }
 
-void native_job_done(struct native *native, bool began)
+void native_job_done(struct native *native, int stopped)
 {
     struct job *job = native->job;
-    if (is_live(native) && !began)
-        send_error(native, &job->message, job->stop, vta_error_text(job->stop));
+    if (is_live(native) && stopped != 0)
+        send_error(native, &job->message, stopped, "cancelled before it began");
     else if (is_live(native))
         send_reply(native, &job->message, &job->reply);
     inbox_pool_give(&native->connection->server->buffers, &job->bytes);
-    if (native->connection->state == CONNECTION_CLOSING)
-        job_close(job);
-    else
+    if (native->connection->state != CONNECTION_CLOSING)
         go_on(native);
 }

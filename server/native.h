@@ -49,8 +49,8 @@ void native_drained(struct native *native);
 /* Nothing waits, runs, or is unsent. */
 bool native_idle(const struct native *native);
 
-/* Ends the call that is at work, if it is one that can be stopped; its reply says code. Returns
- * whether a call is at work. */
+/* Ends the call that is at work, if it can be stopped; its reply says code. Returns whether a call
+ * is at work. */
 bool native_stop(struct native *native, int code);
 
 /* No more calls. The job, if one is at work, ends soon and releases the connection. */

@@ -53,13 +53,13 @@ static void release_streams(struct vta_kernel *kernel)
 }
 
 /* Looks for hazards, as far as anyone wants to know. */
-static int find_hazards(struct vta_program *program, const struct vta_loading *loading,
-                        struct vta_error *error)
+static int find_hazards(const struct vta_loaded_function *function,
+                        const struct vta_loading *loading, struct vta_error *error)
 {
+    struct vta_program *program = function->program;
     const struct vta_hazard_options options = { .strict_board = loading->strict_board,
-                                                .list_at_most = VTA_HAZARDS_LISTED };
-    if (loading->hazards == VTA_HAZARDS_OFF)
-        return 0;
+                                                .list_at_most = VTA_HAZARDS_LISTED,
+                                                .control = loading->control };
     int rc = vta_program_find_hazards(program, &options, error);
     if (rc == 0 && loading->hazards == VTA_HAZARDS_FAIL)
         rc = vta_hazards_error(program, program->hazards, error);
@@ -72,7 +72,8 @@ static int verify_function(struct vta_loaded *loaded, uint32_t index,
     struct vta_loaded_function *function = &loaded->functions[index];
     struct vta_kernel *kernel = &loaded->image.kernels[index];
     struct vta_verify_options options = { .tokens_must_end_empty = true,
-                                          .max_work = loading->max_work };
+                                          .max_work = loading->max_work,
+                                          .control = loading->control };
 
     function->module = loaded;
     function->kernel = kernel;
@@ -80,13 +81,8 @@ static int verify_function(struct vta_loaded *loaded, uint32_t index,
     if (rc == 0)
         rc = vta_verify(function->program, &options, error);
     if (rc == 0)
-        rc = find_hazards(function->program, loading, error);
-    if (rc != 0) {
-        vta_error_prefix(error, "%s", kernel->name);
-        return rc;
-    }
-    release_streams(kernel);
-    return 0;
+        release_streams(kernel);
+    return rc;
 }
 
 static int verify_all(struct vta_loaded *loaded, const struct vta_loading *loading,
@@ -98,8 +94,14 @@ static int verify_all(struct vta_loaded *loaded, const struct vta_loading *loadi
     loaded->functions = calloc((size_t)loaded->image.kernel_count + 1, sizeof *loaded->functions);
     if (loaded->functions == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory for its functions");
-    for (uint32_t i = 0; i < loaded->image.kernel_count && rc == 0; i++)
-        rc = verify_function(loaded, i, loading, error);
+    uint32_t i = 0, count = loaded->image.kernel_count;
+    while (i < count && (rc = verify_function(loaded, i, loading, error)) == 0)
+        i++;
+    if (rc == 0 && loading->hazards != VTA_HAZARDS_OFF)
+        for (i = 0; i < count && (rc = find_hazards(&loaded->functions[i], loading, error)) == 0;)
+            i++;
+    if (rc != 0)
+        vta_error_prefix(error, "%s", loaded->image.kernels[i].name);
     return rc;
 }
 

@@ -46,11 +46,14 @@ struct vta_loading {
     uint64_t max_work;
     enum vta_hazard_policy hazards;
     bool strict_board;
+    struct vta_control *control; /* ends it; one budget for all functions together */
 };
 
 /* Decodes a module file, compares its hardware configuration with the board's, verifies every
- * function and, by the policy, looks for hazards: program->hazards then. The bytes are not kept.
- * Messages open with the module's name and, where it is about one, the function's. */
+ * function and, by the policy, looks for hazards: program->hazards then. Functions are verified
+ * before any hazard is looked for, so that what the budget no longer allows is the search. The
+ * bytes are not kept. Messages open with the module's name and, where it is about one, the
+ * function's. */
 int vta_loaded_add(struct vta_loaded_set *set, const char *name, const uint8_t *bytes,
                    size_t nbytes, const struct vta_loading *loading, struct vta_loaded **loaded,
                    struct vta_error *error);

@@ -6,11 +6,18 @@
 
 struct vta_request;
 
+/* What bounds a method while it works. */
+enum vta_method_bound {
+    VTA_BOUND_SIZE, /* nothing; the bytes that it is about. It cannot be stopped */
+    VTA_BOUND_LOAD, /* load_deadline_ms */
+    VTA_BOUND_RUN   /* run_deadline_ms, or what deadline_ms in its last parameter asks for */
+};
+
 struct vta_method {
     const char *name;
     enum vta_method_class class;
     uint8_t min_params, max_params;
-    uint8_t deadline_at; /* index of the options that may hold deadline_ms; 0: it does not run */
+    enum vta_method_bound bound;
     int (*handler)(struct vta_request *request);
 };
 

@@ -39,6 +39,8 @@ int vta_do_module_download(struct vta_request *request)
 
 /* ---- module.list --------------------------------------------------------------------------- */
 
+#define STEPS_PER_FILE 4096 /* as core/control.h counts them, of reading one of the store */
+
 struct name_list {
     char **names; /* owned, with what it points to */
     size_t count, capacity;
@@ -103,6 +105,12 @@ int vta_do_module_list(struct vta_request *request)
     if (rc == 0 && (entries = calloc(list.count + 1, sizeof *entries)) == NULL)
         rc = vta_error_set(request->error, VTA_ENOMEM, "no memory for a list of modules");
     for (size_t i = 0; i < list.count && rc == 0; i++) {
+        rc = vta_control_step(&request->service->control, STEPS_PER_FILE);
+        if (rc != 0) {
+            vta_control_error(&request->service->control, rc, request->error, "%zu of %zu modules",
+                              i, list.count);
+            break;
+        }
         rc = vta_catalogue_stat(request, list.names[i], &entries[found]);
         if (rc != 0 && rc != VTA_ENOMEM) { /* removed meanwhile, or its file cannot be read */
             list.names[i][0] = '\0';
@@ -230,8 +238,13 @@ int vta_do_module_load(struct vta_request *request)
                                          .hw = vta_board_hw(service->board),
                                          .max_work = options->board.max_work,
                                          .hazards = options->board.hazards.policy,
-                                         .strict_board = options->board.hazards.strict_board };
+                                         .strict_board = options->board.hazards.strict_board,
+                                         .control = &service->control };
     rc = vta_loaded_add(&service->loaded, name, bytes, nbytes, &loading, &loaded, request->error);
+    if (rc == 0 && (rc = vta_call_end(service)) != 0) {
+        vta_loaded_remove(&service->loaded, loaded->handle, NULL);
+        vta_control_error(&service->control, rc, request->error, "%s", name);
+    }
     free(service->scratch);
     service->scratch = NULL;
     if (rc != 0) {

@@ -1,8 +1,4 @@
-/* methods_run.c: running functions: once, or often and timed.
- *
- * Between run_begin and run_end the session is stoppable. Everything that was stopped there fails,
- * also where the device happened to finish first: who was told that a run is stopped sees it fail.
- */
+/* methods_run.c: running functions: once, or often and timed. */
 #include "request.h"
 
 #include <inttypes.h>
@@ -16,8 +12,6 @@ struct call {
     const struct vta_loaded_function *function;
     vta_handle *buffers; /* owned */
     uint32_t count;
-    uint32_t deadline_ms; /* for messages; 0: none */
-    uint64_t started_ns;
 };
 
 static uint64_t now_ns(void)
@@ -91,19 +85,26 @@ static int check_hardware(struct vta_request *request, const struct call *call)
     return rc;
 }
 
+/* The last parameter may ask for less time than the session allows. */
+static int read_deadline(struct vta_request *request)
+{
+    uint32_t wanted = 0;
+    const uint32_t longest = request->service->options.run_deadline_ms;
+    const struct vta_option options[] = { { .name = "deadline_ms", .number = &wanted } };
+    int rc = vta_arg_options(request, request->method->max_params - 1u, options, 1);
+    if (rc == 0 && wanted != 0 && (longest == 0 || wanted < longest))
+        vta_control_set_deadline(&request->service->control, wanted);
+    return rc;
+}
+
 static int read_call(struct vta_request *request, struct call *call)
 {
-    uint8_t options_at = request->method->deadline_at;
-    struct vta_option options[] = { { .name = "deadline_ms", .number = &call->deadline_ms } };
     vta_handle handle;
     int rc = vta_arg_handle(request, 0, &handle);
     if (rc == 0)
-        rc = vta_arg_options(request, options_at, options, 1);
+        rc = read_deadline(request);
     if (rc != 0)
         return rc;
-    uint32_t longest = request->service->options.run_deadline_ms;
-    if (call->deadline_ms == 0 || (longest != 0 && longest < call->deadline_ms))
-        call->deadline_ms = longest;
     call->function = vta_handles_get(&request->service->loaded.functions, handle, request->error);
     if (call->function == NULL)
         return VTA_EHANDLE;
@@ -117,43 +118,30 @@ static int read_call(struct vta_request *request, struct call *call)
 
 /* ---- Running, stoppable -------------------------------------------------------------------- */
 
-static void run_begin(struct vta_service *service, struct call *call)
-{
-    call->started_ns = now_ns();
-    atomic_store(&service->control.stop, 0);
-}
-
-/* What the caller is told about a run that was stopped. */
-static int stopped(struct vta_request *request, const struct call *call, int code)
-{
-    const char *module = call->function->module->name, *name = call->function->kernel->name;
-    uint64_t ms = (now_ns() - call->started_ns) / 1000000;
-    if (code == VTA_EDEADLINE && call->deadline_ms != 0)
-        return vta_error_limit(request->error, code, call->deadline_ms, (int64_t)ms,
-                               "%s: %s: stopped after %" PRIu64
-                               " ms: passed its deadline of %" PRIu32 " ms",
-                               module, name, ms, call->deadline_ms);
-    return vta_error_set(request->error, code, "%s: %s: %s after %" PRIu64 " ms", module, name,
-                         code == VTA_EDEADLINE ? "stopped at its deadline" : "cancelled", ms);
-}
-
-/* Ends what run_begin began; rc is what came of it. */
+/* What a run that was stopped, or has failed or not, tells its caller. */
 static int run_end(struct vta_request *request, const struct call *call, int rc)
 {
-    int stop = atomic_exchange(&request->service->control.stop, VTA_RUN_IDLE);
+    struct vta_service *service = request->service;
+    const char *module = call->function->module->name, *name = call->function->kernel->name;
+    if (rc == 0)
+        rc = vta_control_look(&service->control);
+    int stop = vta_call_end(service);
+    if (stop == 0 && rc == VTA_EDEADLINE)
+        stop = rc;
     if (stop != 0)
-        return stopped(request, call, stop);
+        return vta_control_error(&service->control, stop, request->error, "%s: %s", module, name);
     if (rc != 0)
-        vta_error_prefix(request->error, "%s: %s", call->function->module->name,
-                         call->function->kernel->name);
+        vta_error_prefix(request->error, "%s: %s", module, name);
     return rc;
 }
+
+#define STEPS_PER_RUN 128 /* as core/control.h counts them, beside those of the run itself */
 
 static int run_once(struct vta_request *request, const struct call *call,
                     struct vta_run_result *result)
 {
     struct vta_service *service = request->service;
-    int stop = atomic_load(&service->control.stop);
+    int stop = vta_control_step(&service->control, STEPS_PER_RUN);
     if (stop != 0)
         return stop;
     atomic_fetch_add(&service->runs, 1);
@@ -166,10 +154,8 @@ int vta_do_run(struct vta_request *request)
     struct call call = { 0 };
     struct vta_run_result result;
     int rc = read_call(request, &call);
-    if (rc == 0) {
-        run_begin(request->service, &call);
+    if (rc == 0)
         rc = run_end(request, &call, run_once(request, &call, &result));
-    }
     if (rc == 0) {
         vta_result_map(request, result.board_ns != 0 ? 4 : 2);
         vta_result_key(request, "counters");
@@ -309,12 +295,10 @@ int vta_do_time_evaluator(struct vta_request *request)
     int rc = read_evaluation(request, &evaluation);
     if (rc == 0)
         rc = read_call(request, &call);
-    if (rc == 0) {
-        run_begin(request->service, &call);
+    if (rc == 0)
         rc = run_end(request, &call,
                      request->service->board_clock ? evaluate_on_board(request, &call, &evaluation)
                                                    : evaluate(request, &call, &evaluation));
-    }
     free(call.buffers);
     return rc;
 }

@@ -5,7 +5,7 @@ static void pack_limits(struct vta_request *request)
 {
     const struct vta_service_options *options = &request->service->options;
     vta_result_key(request, "limits");
-    vta_result_map(request, 11);
+    vta_result_map(request, 12);
     vta_result_uint(request, "message_bytes", options->wire.message_bytes);
     vta_result_uint(request, "dram_bytes", options->board.dram_bytes);
     vta_result_uint(request, "modules", options->max_modules);
@@ -15,6 +15,7 @@ static void pack_limits(struct vta_request *request)
     vta_result_uint(request, "buffers", options->max_buffers);
     vta_result_uint(request, "read_bytes", options->max_read_bytes);
     vta_result_uint(request, "run_deadline_ms", options->run_deadline_ms);
+    vta_result_uint(request, "load_deadline_ms", options->load_deadline_ms);
     vta_result_uint(request, "evaluations", options->max_evaluations);
     vta_result_uint(request, "work", options->board.max_work);
 }

@@ -21,6 +21,7 @@ void vta_service_options_default(struct vta_service_options *options)
     options->max_functions = 4096;
     options->max_read_bytes = 4u << 20;
     options->run_deadline_ms = 60000;
+    options->load_deadline_ms = 60000;
     options->max_evaluations = 10000000;
     options->max_store_modules = 1024;
     options->max_store_bytes = 1u << 30;
@@ -38,7 +39,7 @@ struct vta_service *vta_service_new(const struct vta_service_options *options,
         return NULL;
     }
     service->options = *options;
-    atomic_init(&service->control.stop, VTA_RUN_IDLE);
+    atomic_init(&service->control.stop, VTA_CALL_NONE);
     vta_shelf_init(&service->shelf, options->max_modules, options->max_upload_bytes);
     vta_loaded_init(&service->loaded, options->max_modules, options->max_functions,
                     options->max_upload_bytes);
@@ -133,6 +134,48 @@ static int execute(struct vta_request *request, const char *name, size_t length)
     return rc;
 }
 
+/* Steps of looking for hazards and the like that one call may make: some ten seconds. */
+#define CALL_STEPS (UINT64_C(1) << 31)
+
+/* The call is in progress now, if it was not before. Returns 0, or the code that it was stopped
+ * with while it waited. */
+static int call_begin(struct vta_service *service, enum vta_method_bound bound)
+{
+    const bool loads = bound == VTA_BOUND_LOAD, runs = bound == VTA_BOUND_RUN;
+    int stop = VTA_CALL_NONE;
+    vta_control_begin(&service->control,
+                      loads  ? service->options.load_deadline_ms
+                      : runs ? service->options.run_deadline_ms
+                             : 0,
+                      loads ? CALL_STEPS : 0);
+    if (!loads && !runs)
+        return vta_call_end(service);
+    if (atomic_compare_exchange_strong(&service->control.stop, &stop, 0))
+        return 0;
+    return stop;
+}
+
+int vta_call_end(struct vta_service *service)
+{
+    int stop = atomic_exchange(&service->control.stop, VTA_CALL_NONE);
+    return stop == VTA_CALL_NONE ? 0 : stop;
+}
+
+/* Executes a call that may be stopped: what was stopped fails, whatever else came of it. */
+static int execute_stoppable(struct vta_request *request, const char *name, size_t length)
+{
+    struct vta_service *service = request->service;
+    int stop = call_begin(service, request->method->bound);
+    if (stop == 0) {
+        int rc = execute(request, name, length);
+        stop = vta_call_end(service);
+        if (stop == 0 || stop == rc)
+            return rc;
+    }
+    vta_call_end(service);
+    return vta_control_error(&service->control, stop, request->error, "%s", request->method->name);
+}
+
 static void dispatch(struct vta_service *service, uint32_t msgid, const struct vta_method *method,
                      const char *name, size_t length, const msgpack_object *params,
                      struct vta_reply *reply)
@@ -153,7 +196,9 @@ static void dispatch(struct vta_service *service, uint32_t msgid, const struct v
     reply->bulk_bytes = 0;
     msgpack_packer_init(&packer, &sink, sink_write);
     vta_rpc_pack_result(&packer, msgid);
-    int rc = execute(&request, name, length);
+    const bool stoppable = method != NULL && method->class != VTA_METHOD_URGENT;
+    int rc =
+        stoppable ? execute_stoppable(&request, name, length) : execute(&request, name, length);
     if (rc == 0 && sink.failed)
         rc = vta_error_set(&error, VTA_ENOMEM, "%s: no memory for the response", method->name);
 
@@ -191,29 +236,25 @@ void vta_service_urgent(struct vta_service *service, uint32_t msgid, const char 
 
 /* ---- From other threads -------------------------------------------------------------------- */
 
-bool vta_service_stop(struct vta_service *service, int code)
+void vta_service_announce(struct vta_service *service)
 {
-    int running = 0;
-    return atomic_compare_exchange_strong(&service->control.stop, &running, code);
+    atomic_store(&service->control.stop, 0);
 }
 
-uint32_t vta_service_deadline(const struct vta_service *service, const char *name,
-                              size_t name_length, const msgpack_object *params)
+int vta_service_withdraw(struct vta_service *service)
 {
-    const struct vta_method *method = vta_method_find(name, name_length);
-    if (method == NULL || method->deadline_at == 0)
-        return 0;
-    uint32_t deadline = service->options.run_deadline_ms;
-    if (params->via.array.size <= method->deadline_at)
-        return deadline;
-    const msgpack_object *options = &params->via.array.ptr[method->deadline_at];
-    const msgpack_object *wish =
-        options->type == MSGPACK_OBJECT_MAP ? vta_map_get(options, "deadline_ms") : NULL;
-    if (wish == NULL || wish->type != MSGPACK_OBJECT_POSITIVE_INTEGER || wish->via.u64 == 0 ||
-        wish->via.u64 > UINT32_MAX)
-        return deadline;
-    uint32_t asked = (uint32_t)wish->via.u64;
-    return deadline == 0 || asked < deadline ? asked : deadline;
+    return vta_call_end(service);
+}
+
+bool vta_service_stop(struct vta_service *service, int code)
+{
+    int in_progress = 0;
+    return atomic_compare_exchange_strong(&service->control.stop, &in_progress, code);
+}
+
+bool vta_service_stopped(const struct vta_service *service)
+{
+    return atomic_load(&service->control.stop) < 0;
 }
 
 void vta_service_stats(const struct vta_service *service, struct vta_service_stats *stats)

@@ -28,7 +28,8 @@ struct vta_service_options {
     uint32_t max_buffers;
     uint32_t max_functions;
     uint64_t max_read_bytes;     /* one buffer.read or module.download */
-    uint32_t run_deadline_ms;    /* longest run; 0: none. The caller arms the timer. */
+    uint32_t run_deadline_ms;    /* longest run; 0: none */
+    uint32_t load_deadline_ms;   /* longest module.load or module.list; 0: none */
     bool board_clock;            /* time evaluators answer in the board's time, until a client
                                     chooses */
     uint32_t max_evaluations;    /* runs that one time_evaluator may make, raised ones included */
@@ -42,8 +43,8 @@ struct vta_service_options {
                      vta_service_call of board.reconfigure; line NULL: nobody hears */
 };
 
-/* 256 modules, 256 MiB of them, 4096 buffers and functions, reads of 4 MiB, runs of 60 s, 10
- * million evaluations, no store (else 1024 modules of 1 GiB together). */
+/* 256 modules, 256 MiB of them, 4096 buffers and functions, reads of 4 MiB, runs and
+ * loads of 60 s, 10 million evaluations, no store (else 1024 modules of 1 GiB together). */
 void vta_service_options_default(struct vta_service_options *options);
 
 /* Makes a store directory ready, once, before the first service uses it: checks that files can be
@@ -87,16 +88,23 @@ void vta_service_urgent(struct vta_service *service, uint32_t msgid, const char 
                         size_t method_length, const msgpack_object *params,
                         struct vta_reply *reply);
 
-/* Makes a run in progress end soon with this code (VTA_ECANCELLED or VTA_EDEADLINE). Any thread.
- * Returns whether there was one: then that run fails with the code, and no later one does.
- * A run is in progress from when its vta_service_call has started, so a timer that a caller armed
- * earlier and that finds none is to be armed again while that call has not returned. */
+/* Announces that a SLOW method will be called, so that it can be stopped while it waits for a
+ * thread; vta_service_call takes the announcement up. From the thread that owns the connection. */
+void vta_service_announce(struct vta_service *service);
+
+/* The announced call will not be made after all. Returns the code that it was stopped with, or 0.
+ */
+int vta_service_withdraw(struct vta_service *service);
+
+/* Makes the call in progress end soon with this code (VTA_ECANCELLED or VTA_EDEADLINE). Any thread.
+ * Returns true if there is one: then that very call fails with the code, whatever else becomes of
+ * it, and no later one does. A call is in progress from its announcement (or, without one, from
+ * when vta_service_call has started) until it is sure to succeed or to fail; one that cannot be
+ * stopped (methods.h), until it starts. A second stop of the same call returns false. */
 bool vta_service_stop(struct vta_service *service, int code);
 
-/* The deadline that applies to a request, in ms: what params ask for, at most the session's own;
- * 0: none (or not a method that runs). For the caller's timer. */
-uint32_t vta_service_deadline(const struct vta_service *service, const char *method,
-                              size_t method_length, const msgpack_object *params);
+/* Whether the call in progress was stopped. Any thread. */
+bool vta_service_stopped(const struct vta_service *service);
 
 /* Sums since vta_service_new; from any thread. */
 struct vta_service_stats {

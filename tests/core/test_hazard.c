@@ -717,12 +717,39 @@ Test(hazard, says_so_where_forgotten_footprints_may_hide_more_races)
 Test(hazard, stops_when_it_is_told_to)
 {
     struct vta_program *program = all_against_all(10);
-    _Atomic int stop = VTA_ECANCELLED;
-    const struct vta_hazard_options options = { .stop = &stop };
+    struct vta_control control = { .stop = VTA_ECANCELLED };
+    const struct vta_hazard_options options = { .control = &control };
     struct vta_hazards *hazards;
     struct vta_error error = { 0 };
     cr_assert_eq(vta_hazards_find(&hazards, program, &options, &error), VTA_ECANCELLED);
-    cr_assert_not_null(strstr(error.message, "looked at for hazards"), "%s", error.message);
+    cr_assert_not_null(strstr(error.message, "search for hazards"), "%s", error.message);
+    vta_program_free(program);
+}
+
+/* What was found until then is kept, and that there may be more. */
+Test(hazard, ends_incomplete_where_the_budget_is_spent)
+{
+    struct vta_program *program = all_against_all(10);
+    struct vta_control control = { 0 };
+    const struct vta_hazard_options options = { .control = &control };
+    struct vta_hazards *all, *some;
+    struct vta_error error = { 0 };
+    vta_control_begin(&control, 0, UINT64_MAX);
+    cr_assert_eq(vta_hazards_find(&all, program, &options, &error), 0, "%s", error.message);
+    cr_expect(all->complete);
+    bool found_some = false;
+    for (uint64_t budget = 1; budget < control.steps; budget++) {
+        struct vta_control little = { 0 };
+        const struct vta_hazard_options bounded = { .control = &little };
+        vta_control_begin(&little, 0, budget);
+        cr_assert_eq(vta_hazards_find(&some, program, &bounded, &error), 0, "%s", error.message);
+        cr_expect_not(some->complete);
+        cr_expect_leq(some->found[VTA_HAZARD_RACE], all->found[VTA_HAZARD_RACE]);
+        found_some = found_some || some->found[VTA_HAZARD_RACE] != 0;
+        vta_hazards_free(some);
+    }
+    cr_expect(found_some);
+    vta_hazards_free(all);
     vta_program_free(program);
 }
 

@@ -203,7 +203,7 @@ Test(plan, is_given_up_when_the_run_is_stopped)
 {
     struct kit kit;
     struct vta_plan *plan = NULL;
-    struct vta_control control = { VTA_ECANCELLED };
+    struct vta_control control = { .stop = VTA_ECANCELLED };
     kit_init(&kit);
     kit_uop(&kit, 0, 0, 0, 0);
     kit_finish(&kit);

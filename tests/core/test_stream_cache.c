@@ -263,3 +263,24 @@ Test(stream_cache, keeps_what_a_recorder_holds_beside_raw_streams)
                  VTA_EFORMAT);
     close_scene(&scene);
 }
+
+/* Whether it is verified or looked at for hazards meanwhile. */
+Test(stream_cache, keeps_nothing_of_a_stream_whose_making_was_stopped)
+{
+    const struct vta_hazard_options hazards = { 0 };
+    struct vta_control control = { .stop = VTA_EDEADLINE };
+    struct scene scene;
+    open_scene(&scene, 4, PLENTY);
+    scene.options.control = &control;
+    cr_expect_null(get(&scene));
+    cr_expect_eq(error.code, VTA_EDEADLINE, "%s", error.message);
+    cr_expect_eq(stats_of(&scene).programs, 0);
+
+    atomic_store(&control.stop, 0);
+    cr_assert_not_null(get(&scene), "%s", error.message);
+    vta_stream_cache_look_for(scene.cache, &hazards);
+    atomic_store(&control.stop, VTA_EDEADLINE);
+    cr_expect_null(get(&scene), "a kept program that nobody had looked at");
+    cr_expect_eq(error.code, VTA_EDEADLINE, "%s", error.message);
+    close_scene(&scene);
+}

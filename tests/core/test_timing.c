@@ -393,12 +393,13 @@ Test(timing, lets_a_unit_take_its_first_token_while_the_second_is_not_there)
 
 Test(timing, ends_with_the_code_of_whoever_stops_it)
 {
-    const _Atomic int stop = VTA_ECANCELLED;
+    struct vta_control control = { .stop = VTA_ECANCELLED };
     struct vta_insn insns[2] = { store, { .opcode = VTA_OP_FINISH, .pop_next = 1 } };
     struct vta_timing timing;
     insns[0].push_prev = 1;
     struct vta_program *program = stream(insns, 2);
-    cr_expect_eq(vta_timing_replay(&timing, program, &simple, NULL, &stop, &error), VTA_ECANCELLED);
+    cr_expect_eq(vta_timing_replay(&timing, program, &simple, NULL, &control, &error),
+                 VTA_ECANCELLED);
     vta_program_free(program);
 }
 

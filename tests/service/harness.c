@@ -218,15 +218,6 @@ struct answer *ask_urgent(struct vta_service *service, const char *method, const
     return answer;
 }
 
-const msgpack_object *pack_params(const char *params, ...)
-{
-    va_list values;
-    va_start(values, params);
-    struct kept *k = keep(params, &values);
-    va_end(values);
-    return &k->params.data;
-}
-
 /* ---- Results ------------------------------------------------------------------------------- */
 
 uint64_t as_uint(const msgpack_object *object)

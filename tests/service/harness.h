@@ -28,9 +28,6 @@ struct answer *ask(struct vta_service *service, const char *method, const char *
 /* The same through vta_service_urgent. */
 struct answer *ask_urgent(struct vta_service *service, const char *method, const char *params, ...);
 
-/* Packs params alone, for vta_service_deadline; freed by the test's end. */
-const msgpack_object *pack_params(const char *params, ...);
-
 /* Of results. These fail the test where the shape is wrong. */
 uint64_t as_uint(const msgpack_object *object);
 const msgpack_object *at(const msgpack_object *map, const char *key);

@@ -214,6 +214,7 @@ Test(methods, hello_says_who_answers_and_what_is_allowed)
     cr_assert_eq(uint_at(limits, "buffers"), options.max_buffers);
     cr_assert_eq(uint_at(limits, "read_bytes"), options.max_read_bytes);
     cr_assert_eq(uint_at(limits, "run_deadline_ms"), options.run_deadline_ms);
+    cr_assert_eq(uint_at(limits, "load_deadline_ms"), options.load_deadline_ms);
     cr_assert_eq(uint_at(limits, "evaluations"), options.max_evaluations);
     cr_assert_eq(uint_at(limits, "work"), options.board.max_work);
     cr_ok(ask(service, "hello", ""));

@@ -208,35 +208,47 @@ Test(time_evaluator, keeps_the_limits)
 
 /* ---- Deadlines ----------------------------------------------------------------------------- */
 
-static uint32_t deadline(const struct vta_service *of, const char *method,
-                         const msgpack_object *params)
+/* The deadline that a run passed. */
+static int64_t deadline_passed(struct answer *answer)
 {
-    return vta_service_deadline(of, method, strlen(method), params);
+    cr_fails(answer, VTA_EDEADLINE, "passed its deadline of ");
+    cr_assert(answer->error.has_limit);
+    cr_assert_leq(answer->error.limit, answer->error.value);
+    return answer->error.limit;
 }
 
 Test(stop, deadline_is_the_shorter_of_request_and_session)
 {
-    const msgpack_object *plain = pack_params("uh", UINT64_C(1), NULL, (size_t)0);
-    const msgpack_object *wish =
-        pack_params("uhO", UINT64_C(1), NULL, (size_t)0, "deadline_ms", UINT64_C(50));
-    const msgpack_object *timed = pack_params("uhuuuO", UINT64_C(1), NULL, (size_t)0, UINT64_C(1),
-                                              UINT64_C(1), UINT64_C(0), "deadline_ms", UINT64_C(9));
-    const msgpack_object *wrong =
-        pack_params("uhs", UINT64_C(1), NULL, (size_t)0, "not a map of options");
-    cr_assert_eq(deadline(service, "run", plain), 0);
-    cr_assert_eq(deadline(service, "run", wish), 50);
-    cr_assert_eq(deadline(service, "time_evaluator", timed), 9);
-    cr_assert_eq(deadline(service, "ping", wish), 0);
-    cr_assert_eq(deadline(service, "no such method", wish), 0);
-
+    vta_handle slow = get_function(service, KERNEL_SLOW, "m", "slow");
+    cr_assert_eq(deadline_passed(ask(service, "run", "uhO", slow, NULL, (size_t)0, "deadline_ms",
+                                     UINT64_C(30))),
+                 30);
     options.run_deadline_ms = 20;
     struct vta_service *strict = open_service(&options);
-    cr_assert_eq(deadline(strict, "run", plain), 20);
-    cr_assert_eq(deadline(strict, "run", wish), 20);
-    cr_assert_eq(deadline(strict, "run", wrong), 20);
-    cr_assert_eq(deadline(strict, "time_evaluator", timed), 9);
-    cr_assert_eq(deadline(strict, "buffer.alloc", plain), 0);
+    slow = get_function(strict, KERNEL_SLOW, "m", "slow");
+    cr_assert_eq(deadline_passed(ask(strict, "run", "uh", slow, NULL, (size_t)0)), 20);
+    cr_assert_eq(deadline_passed(
+                     ask(strict, "run", "uhO", slow, NULL, (size_t)0, "deadline_ms", UINT64_C(50))),
+                 20);
+    cr_assert_eq(
+        deadline_passed(ask(strict, "time_evaluator", "uhuuuO", slow, NULL, (size_t)0, UINT64_C(1),
+                            UINT64_C(1), UINT64_C(0), "deadline_ms", UINT64_C(9))),
+        9);
     vta_service_free(strict);
+}
+
+/* Not even a device that computes nothing makes an evaluation endless. */
+Test(stop, deadline_ends_an_evaluation_of_runs_that_take_no_time)
+{
+    vta_service_free(service);
+    options.max_evaluations = UINT32_MAX;
+    service = open_service(&options);
+    vta_handle tiny = get_function(service, KERNEL_TINY, "t", "tiny");
+    cr_ok(ask(service, "board.skip_execution", "t"));
+    cr_assert_eq(deadline_passed(ask(service, "time_evaluator", "uhuuuO", tiny, NULL, (size_t)0,
+                                     UINT64_C(2000000000), UINT64_C(1), UINT64_C(0), "deadline_ms",
+                                     UINT64_C(20))),
+                 20);
 }
 
 /* ---- Stopping ------------------------------------------------------------------------------ */
@@ -259,13 +271,9 @@ Test(stop, ends_a_run_with_its_name_and_the_reason)
     pthread_join(thread, NULL);
     cr_fails(answer, VTA_ECANCELLED, "run: m.vta: slow: cancelled after ");
 
-    code = VTA_EDEADLINE;
-    pthread_create(&thread, NULL, stop_once, &code);
     answer = ask(service, "run", "uhO", slow, NULL, (size_t)0, "deadline_ms", UINT64_C(5));
-    pthread_join(thread, NULL);
-    cr_fails(answer, VTA_EDEADLINE, "passed its deadline of 5 ms");
-    cr_assert(answer->error.has_limit);
-    cr_assert_eq(answer->error.limit, 5);
+    cr_fails(answer, VTA_EDEADLINE, "run: m.vta: slow: stopped after ");
+    cr_assert_eq(deadline_passed(answer), 5);
 
     vta_handle tiny = get_function(service, KERNEL_TINY, "t.vta", "tiny");
     cr_ok(ask(service, "run", "uh", tiny, NULL, (size_t)0));

@@ -23,6 +23,7 @@ except ImportError:
 
 SESSIONS = 12
 ROUNDS = 8
+RACES = 100
 
 
 class Failed(Exception):
@@ -105,6 +106,23 @@ def cancel(port, module):
     board.socket.close()
 
 
+def race(port, module):
+    """Cancels short runs at whatever moment: what was answered true is kept, false as well."""
+    board = Board(port)
+    gemm, buffers = board.gemm(module)
+    for turn in range(RACES):
+        run = board.send("run", gemm["function"], buffers)
+        for _ in range(turn % 8):
+            board.socket.sendall(msgpack.packb([2, "ping", []]))
+        stop = board.send("cancel")
+        answers = {msgid: (error, result) for msgid, error, result in
+                   (board.receive(), board.receive())}
+        promised, failure = answers[stop][1], answers[run][0]
+        assert promised == (failure is not None), (promised, failure)
+        assert failure is None or failure["code"] == "cancelled", failure
+    board.socket.close()
+
+
 def deadline(port, module):
     """Long runs that pass their deadline."""
     board = Board(port)
@@ -180,7 +198,7 @@ def main(vtad, vtac):
     daemon, port = start(vtad, log)
     try:
         wrong = together([(run_and_read, (port, small, number)) for number in range(SESSIONS)] +
-                         [(cancel, (port, large)), (deadline, (port, large)),
+                         [(cancel, (port, large)), (race, (port, small)), (deadline, (port, large)),
                           (vanish, (port, large)), (vanish, (port, small))])
         # SIGTERM while one run is in progress: it may finish or be cancelled; the daemon ends.
         board = Board(port)
