@@ -295,8 +295,21 @@ static void make_nest(struct maker *m)
     emit_ordered(m, &insn);
 }
 
+/* A few entries of OUT, to where a LOAD reads from. */
+static void store_over(struct maker *m, const struct vta_mem_insn *load)
+{
+    const uint32_t out = m->hw->dram_elem_bytes[VTA_MEM_OUT];
+    const uint32_t begin = load->dram_base * m->hw->dram_elem_bytes[load->memory];
+    struct vta_insn insn = { .opcode = VTA_OP_STORE };
+    insn.mem = (struct vta_mem_insn){
+        .memory = VTA_MEM_OUT, .dram_base = (begin + out - 1) / out, .y_size = 1, .x_size = 2
+    };
+    if ((insn.mem.dram_base + 2) * out <= RANDOM_DRAM_BYTES && m->hw->depth[VTA_MEM_OUT] >= 2)
+        emit_ordered(m, &insn);
+}
+
 /* Weights in the same place again and again, each time for one GEMM (or a few): what the simulator
- * may read in DRAM. Stores come between, and may write what was loaded. */
+ * may read in DRAM. Sometimes a store comes between and writes where the weights came from. */
 static void make_dense(struct maker *m)
 {
     while (m->loaded_begin == m->loaded_end)
@@ -332,7 +345,7 @@ static void make_dense(struct maker *m)
                                     .wgt_factor_in = 1 };
         for (uint32_t times = rng_one_in(m->rng, 6) ? 2 : 1; times > 0; times--) {
             if (rng_one_in(m->rng, 4))
-                make_store(m);
+                store_over(m, &load.mem);
             emit_ordered(m, &gemm);
         }
     }
