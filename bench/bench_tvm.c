@@ -1,6 +1,6 @@
 /* bench_tvm.c: what TVM sessions cost: set-up, round trips and copies as ratios to a raw pair of
- * processes that moves the same bytes in the same run, in turn; and a kernel that TVM compiled,
- * timed by its own evaluator, where VTA_SHARED has one.
+ * processes that moves the same bytes in the same run, in turn; and a kernel and networks that TVM
+ * compiled, where VTA_SHARED has them.
  */
 #include <limits.h>
 #include <math.h>
@@ -12,11 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/tvm.h"
-#include "proto/tvm_handshake.h"
-
 #include "measure.h"
+#include "networks.h"
 #include "peers.h"
+#include "tvm_client.h"
 
 #define ROUNDS_MAX 9
 
@@ -42,136 +41,10 @@ static const struct amounts tiny = { 1, 3, 50, UINT64_C(3) << 20, 2, 1 };
 static struct bench {
     struct amounts much;
     const char *daemon_path;
-    bool emulator; /* the daemon has one */
     struct measure_table *table;
     struct peer daemon, raw;
     int session, raw_fd;
-    uint8_t *answer; /* the last one's body */
-    size_t answer_bytes, answer_room;
 } bench;
-
-static _Noreturn void give_up(const char *what)
-{
-    fprintf(stderr, "bench_tvm: %s\n", what);
-    exit(1);
-}
-
-static void *allocate(size_t nbytes)
-{
-    void *bytes = malloc(nbytes);
-    if (bytes == NULL)
-        give_up("no memory");
-    memset(bytes, 1, nbytes);
-    return bytes;
-}
-
-/* ---- A small client ------------------------------------------------------------------------ */
-
-/* Reads one packet; its body starts with the code. */
-static enum tvm_packet receive_answer(int fd)
-{
-    uint64_t nbytes;
-    peer_receive(fd, &nbytes, sizeof nbytes);
-    if (nbytes > bench.answer_room) {
-        free(bench.answer);
-        bench.answer = allocate(nbytes);
-        bench.answer_room = nbytes;
-    }
-    peer_receive(fd, bench.answer, nbytes);
-    bench.answer_bytes = nbytes;
-    uint32_t code;
-    memcpy(&code, bench.answer, sizeof code);
-    return (enum tvm_packet)code;
-}
-
-/* The value at this place of the answer's sequence. */
-static struct tvm_item value_of(uint32_t index)
-{
-    static struct tvm_item items[TVM_ITEMS_MAX];
-    struct tvm_reader reader = { .at = bench.answer + 4, .left = bench.answer_bytes - 4 };
-    struct vta_error error;
-    uint32_t count;
-    if (tvm_read_sequence(&reader, items, &count, &error) != 0 || index >= count)
-        give_up("the answer is not as long as it should be");
-    return items[index];
-}
-
-static void expect(enum tvm_packet code, enum tvm_packet wanted)
-{
-    if (code == wanted)
-        return;
-    if (code == TVM_PACKET_EXCEPTION)
-        fprintf(stderr, "bench_tvm: the server says: %s\n", value_of(0).bytes.data);
-    give_up("not the answer that was expected");
-}
-
-/* Values of any kind behind each other. */
-struct body {
-    uint8_t bytes[4096];
-    size_t size;
-};
-
-static void put(struct body *body, const void *bytes, size_t nbytes)
-{
-    memcpy(body->bytes + body->size, bytes, nbytes);
-    body->size += nbytes;
-}
-
-static void put_u32(struct body *body, uint32_t value)
-{
-    put(body, &value, sizeof value);
-}
-
-static void put_u64(struct body *body, uint64_t value)
-{
-    put(body, &value, sizeof value);
-}
-
-static void put_text(struct body *body, const char *text)
-{
-    put_u64(body, strlen(text));
-    put(body, text, strlen(text));
-}
-
-static void send_packet(int fd, enum tvm_packet code, const struct body *body, const void *bulk,
-                        uint64_t bulk_bytes)
-{
-    uint8_t packet[TVM_HEADER_BYTES + sizeof body->bytes];
-    tvm_write_header(packet, code, body->size + bulk_bytes);
-    memcpy(packet + TVM_HEADER_BYTES, body->bytes, body->size);
-    peer_send(fd, packet, TVM_HEADER_BYTES + body->size);
-    peer_send(fd, bulk, bulk_bytes);
-}
-
-/* Connects and says everything up to InitServer's answer. */
-static int open_session(void)
-{
-    static const char key[] = "client:";
-    struct body hello = { .size = 0 }, init = { .size = 0 };
-    uint8_t welcome[15];
-    int fd = peer_connect(bench.daemon.port);
-    put_u32(&hello, TVM_MAGIC);
-    put_u32(&hello, sizeof key - 1);
-    put(&hello, key, sizeof key - 1);
-    peer_send(fd, hello.bytes, hello.size);
-    peer_receive(fd, welcome, sizeof welcome);
-    put_text(&init, "0.8.0");
-    put_u32(&init, 0);
-    send_packet(fd, TVM_PACKET_INIT_SERVER, &init, NULL, 0);
-    expect(receive_answer(fd), TVM_PACKET_RETURN);
-    return fd;
-}
-
-static uint64_t find_function(const char *name)
-{
-    struct body body = { .size = 0 };
-    put_u32(&body, 1);
-    put_u32(&body, TVM_STRING);
-    put_text(&body, name);
-    send_packet(bench.session, TVM_PACKET_GET_GLOBAL_FUNC, &body, NULL, 0);
-    expect(receive_answer(bench.session), TVM_PACKET_RETURN);
-    return value_of(0).handle;
-}
 
 /* ---- Rows ---------------------------------------------------------------------------------- */
 
@@ -198,12 +71,12 @@ static void plain_row(const char *name, double value, const char *unit, const ch
 
 static void measure_setup(const char *name, long pause_ns, double target)
 {
-    double *seconds = allocate(bench.much.sessions * sizeof *seconds);
+    double *seconds = client_allocate(bench.much.sessions * sizeof *seconds);
     const struct timespec pause = { .tv_nsec = pause_ns };
     for (size_t i = 0; i < bench.much.sessions; i++) {
         nanosleep(&pause, NULL); /* a worker is ready again by then, or not */
         double start = measure_now();
-        int fd = open_session();
+        int fd = client_open(bench.daemon.port);
         seconds[i] = measure_now() - start;
         close(fd);
     }
@@ -218,13 +91,13 @@ static const char unknown[] = "no.such.function";
 static double trip_ours(void)
 {
     struct body body = { .size = 0 };
-    put_u32(&body, 1);
-    put_u32(&body, TVM_STRING);
-    put_text(&body, unknown);
+    body_put_u32(&body, 1);
+    body_put_u32(&body, TVM_STRING);
+    body_put_text(&body, unknown);
     double start = measure_now();
     for (size_t i = 0; i < bench.much.trips; i++) {
-        send_packet(bench.session, TVM_PACKET_GET_GLOBAL_FUNC, &body, "", 0);
-        expect(receive_answer(bench.session), TVM_PACKET_RETURN);
+        client_send(bench.session, TVM_PACKET_GET_GLOBAL_FUNC, &body, "", 0);
+        client_expect(client_receive(bench.session), TVM_PACKET_RETURN);
     }
     return (measure_now() - start) / (double)bench.much.trips;
 }
@@ -234,7 +107,7 @@ static double trip_raw(void)
 {
     const struct raw_order order = { RAW_ANSWER, bench.much.trips,
                                      TVM_HEADER_BYTES + 16 + sizeof unknown - 1,
-                                     8 + bench.answer_bytes };
+                                     8 + client_answer_bytes() };
     uint8_t bytes[512];
     memset(bytes, 0, sizeof bytes);
     peer_send(bench.raw_fd, &order, sizeof order);
@@ -250,7 +123,7 @@ static double trip_raw(void)
 static void measure_trips(const char *name)
 {
     struct samples samples;
-    find_function(unknown); /* so that the size of its answer is known */
+    client_function(bench.session, unknown); /* so that the size of its answer is known */
     for (size_t i = 0; i <= bench.much.rounds; i++) {
         size_t at = i > 0 ? i - 1 : 0; /* the first is a warm-up, and measured again */
         samples.raw[at] = trip_raw();
@@ -267,13 +140,13 @@ static void measure_trips(const char *name)
 static void put_shaped(struct body *body, uint64_t data, uint32_t device, uint32_t type,
                        const uint64_t *shape, uint32_t ndim)
 {
-    put_u64(body, data);
-    put_u32(body, device);
-    put_u32(body, 0);
-    put_u32(body, ndim);
-    put_u32(body, type | 1 << 16);
-    put(body, shape, ndim * sizeof *shape);
-    put_u64(body, 0);
+    body_put_u64(body, data);
+    body_put_u32(body, device);
+    body_put_u32(body, 0);
+    body_put_u32(body, ndim);
+    body_put_u32(body, type | 1 << 16);
+    body_put(body, shape, ndim * sizeof *shape);
+    body_put_u64(body, 0);
 }
 
 static void put_tensor(struct body *body, uint64_t data, uint32_t device, uint64_t elements)
@@ -284,13 +157,13 @@ static void put_tensor(struct body *body, uint64_t data, uint32_t device, uint64
 static uint64_t allocate_tensor(uint32_t device, uint64_t nbytes)
 {
     struct body body = { .size = 0 };
-    put_u32(&body, 2);
-    put_u32(&body, TVM_TENSOR);
-    put_u32(&body, TVM_NULL);
+    body_put_u32(&body, 2);
+    body_put_u32(&body, TVM_TENSOR);
+    body_put_u32(&body, TVM_NULL);
     put_tensor(&body, 0, device, nbytes);
-    send_packet(bench.session, TVM_PACKET_DEV_ALLOC_DATA_WITH_SCOPE, &body, NULL, 0);
-    expect(receive_answer(bench.session), TVM_PACKET_RETURN);
-    return value_of(0).handle;
+    client_send(bench.session, TVM_PACKET_DEV_ALLOC_DATA_WITH_SCOPE, &body, NULL, 0);
+    client_expect(client_receive(bench.session), TVM_PACKET_RETURN);
+    return client_value(0).handle;
 }
 
 static double copy_to(uint64_t data, uint32_t device, const uint8_t *bytes, uint64_t nbytes)
@@ -298,9 +171,9 @@ static double copy_to(uint64_t data, uint32_t device, const uint8_t *bytes, uint
     struct body body = { .size = 0 };
     double start = measure_now();
     put_tensor(&body, data, device, nbytes);
-    put_u64(&body, nbytes);
-    send_packet(bench.session, TVM_PACKET_COPY_TO_REMOTE, &body, bytes, nbytes);
-    expect(receive_answer(bench.session), TVM_PACKET_RETURN);
+    body_put_u64(&body, nbytes);
+    client_send(bench.session, TVM_PACKET_COPY_TO_REMOTE, &body, bytes, nbytes);
+    client_expect(client_receive(bench.session), TVM_PACKET_RETURN);
     return measure_now() - start;
 }
 
@@ -311,12 +184,12 @@ static double copy_from(uint64_t data, uint32_t device, uint8_t *bytes, uint64_t
     uint32_t code;
     double start = measure_now();
     put_tensor(&body, data, device, nbytes);
-    put_u64(&body, nbytes);
-    send_packet(bench.session, TVM_PACKET_COPY_FROM_REMOTE, &body, NULL, 0);
+    body_put_u64(&body, nbytes);
+    client_send(bench.session, TVM_PACKET_COPY_FROM_REMOTE, &body, NULL, 0);
     peer_receive(bench.session, head, sizeof head);
     memcpy(&code, head + 8, sizeof code);
     if (code != TVM_PACKET_COPY_ACK)
-        give_up("a copy was refused");
+        client_give_up("a copy was refused");
     peer_receive(bench.session, bytes, nbytes);
     return measure_now() - start;
 }
@@ -357,7 +230,8 @@ static void measure_copies(uint32_t device, const char *name)
 {
     struct samples to, from;
     uint64_t nbytes = bench.much.copy_bytes, data = allocate_tensor(device, nbytes);
-    uint8_t *out = allocate(nbytes), *back = allocate(nbytes), *piece = allocate(RAW_PIECE);
+    uint8_t *out = client_allocate(nbytes), *back = client_allocate(nbytes),
+            *piece = client_allocate(RAW_PIECE);
     for (size_t i = 0; i < nbytes; i++)
         out[i] = (uint8_t)(i * 2654435761u >> 13);
     for (size_t i = 0; i <= bench.much.rounds; i++) {
@@ -368,7 +242,7 @@ static void measure_copies(uint32_t device, const char *name)
         from.ours[at] = copy_from(data, device, back, nbytes);
     }
     if (memcmp(out, back, nbytes) != 0)
-        give_up("what was read is not what was written");
+        client_give_up("what was read is not what was written");
     copy_row("to", name, &to);
     copy_row("from", name, &from);
     free(out);
@@ -378,58 +252,25 @@ static void measure_copies(uint32_t device, const char *name)
 
 /* ---- A compiled kernel --------------------------------------------------------------------- */
 
-static void call(uint64_t function, const struct body *values)
-{
-    struct body body = { .size = 0 };
-    put_u64(&body, function);
-    put(&body, values->bytes, values->size);
-    send_packet(bench.session, TVM_PACKET_CALL_FUNC, &body, NULL, 0);
-    expect(receive_answer(bench.session), TVM_PACKET_RETURN);
-}
-
-static void upload(const char *name, const void *bytes, size_t nbytes)
-{
-    struct body body = { .size = 0 };
-    put_u64(&body, find_function("tvm.rpc.server.upload"));
-    put_u32(&body, 2);
-    put_u32(&body, TVM_STRING);
-    put_u32(&body, TVM_BYTES);
-    put_text(&body, name);
-    put_u64(&body, nbytes);
-    send_packet(bench.session, TVM_PACKET_CALL_FUNC, &body, bytes, nbytes);
-    expect(receive_answer(bench.session), TVM_PACKET_RETURN);
-}
-
-static uint64_t load(const char *name)
-{
-    struct body values = { .size = 0 };
-    uint64_t function = find_function("tvm.rpc.server.load_module");
-    put_u32(&values, 1);
-    put_u32(&values, TVM_STRING);
-    put_text(&values, name);
-    call(function, &values);
-    return value_of(1).handle;
-}
-
 /* RPCTimeEvaluator(module, name, 12, 0, number, repeat, 0, ""). */
 static uint64_t evaluator(uint64_t module, const char *name, int64_t number)
 {
     static const uint32_t codes[] = { TVM_MODULE, TVM_STRING, TVM_INT, TVM_INT,
                                       TVM_INT,    TVM_INT,    TVM_INT, TVM_STRING };
     struct body values = { .size = 0 };
-    uint64_t function = find_function("runtime.RPCTimeEvaluator");
-    put_u32(&values, sizeof codes / sizeof codes[0]);
-    put(&values, codes, sizeof codes);
-    put_u64(&values, module);
-    put_text(&values, name);
-    put_u64(&values, TVM_EXT_DEV);
-    put_u64(&values, 0);
-    put_u64(&values, (uint64_t)number);
-    put_u64(&values, (uint64_t)bench.much.repeat);
-    put_u64(&values, 0);
-    put_text(&values, "");
-    call(function, &values);
-    return value_of(1).handle;
+    uint64_t function = client_function(bench.session, "runtime.RPCTimeEvaluator");
+    body_put_u32(&values, sizeof codes / sizeof codes[0]);
+    body_put(&values, codes, sizeof codes);
+    body_put_u64(&values, module);
+    body_put_text(&values, name);
+    body_put_u64(&values, TVM_EXT_DEV);
+    body_put_u64(&values, 0);
+    body_put_u64(&values, (uint64_t)number);
+    body_put_u64(&values, (uint64_t)bench.much.repeat);
+    body_put_u64(&values, 0);
+    body_put_text(&values, "");
+    client_call(bench.session, function, &values);
+    return client_value(1).handle;
 }
 
 /* A kernel of a file below VTA_SHARED/tvm, with tensors on ext_dev. */
@@ -467,11 +308,11 @@ static uint64_t load_shared(const char *path)
     const char *name = strrchr(path, '/') + 1;
     FILE *file = fopen(path, "rb");
     if (file == NULL)
-        give_up("a recorded module is missing");
+        client_give_up("a recorded module is missing");
     size_t nbytes = fread(content, 1, sizeof content, file);
     fclose(file);
-    upload(name, content, nbytes);
-    return load(name);
+    client_upload(bench.session, name, content, nbytes);
+    return client_load(bench.session, name);
 }
 
 /* Milliseconds of a call, by the server's own evaluator. */
@@ -479,22 +320,22 @@ static double time_kernel(const struct kernel *kernel, const char *file, int64_t
 {
     struct body values = { .size = 0 };
     uint64_t timed = evaluator(load_shared(shared_path(file)), kernel->name, number);
-    put_u32(&values, 3);
+    body_put_u32(&values, 3);
     for (int i = 0; i < 3; i++)
-        put_u32(&values, TVM_TENSOR);
+        body_put_u32(&values, TVM_TENSOR);
     for (int i = 0; i < 3; i++) {
         const uint64_t *shape = kernel->shapes[i];
         uint64_t elements = shape[0] * shape[1] * shape[2] * shape[3];
         uint64_t nbytes = elements * kernel->bits / 8;
         uint64_t data = allocate_tensor(TVM_EXT_DEV, nbytes);
-        uint8_t *numbers = allocate(nbytes);
+        uint8_t *numbers = client_allocate(nbytes);
         copy_to(data, TVM_EXT_DEV, numbers, nbytes);
         free(numbers);
         put_shaped(&values, data, TVM_EXT_DEV, kernel->dtype | kernel->bits << 8, shape, 4);
     }
-    call(timed, &values);
+    client_call(bench.session, timed, &values);
     double seconds[16];
-    struct tvm_item result = value_of(1);
+    struct tvm_item result = client_value(1);
     size_t count = result.bytes.size / sizeof seconds[0];
     memcpy(seconds, result.bytes.data, count * sizeof seconds[0]);
     return measure_median(seconds, count) * 1e3;
@@ -531,7 +372,7 @@ static void measure_load(void)
     for (size_t i = 0; i < bench.much.rounds; i++) {
         samples.raw[i] = link_once(path);
         double start = measure_now();
-        load("gemm.o");
+        client_load(bench.session, "gemm.o");
         samples.ours[i] = measure_now() - start;
     }
     double ms = measure_median(samples.ours, bench.much.rounds) * 1e3;
@@ -556,7 +397,7 @@ static void measure_modules(void)
     double native = time_kernel(&gemm, gemm.file, number);
     plain_row("gemm.o, as its time evaluator reports", native, "ms", "ms", KERNEL_MS, false);
     double convolved = time_kernel(&convolution, convolution.file, number);
-    if (!bench.emulator) {
+    if (!HAVE_UNICORN) {
         fprintf(stderr, "bench_tvm: SKIPPED: built without Unicorn, so no emulated processors\n");
         return;
     }
@@ -593,11 +434,12 @@ static void measure_all(void)
     peer_start_daemon(&bench.daemon, bench.daemon_path);
     measure_setup("set-up, a worker being ready", 30000000, SETUP_US);
     measure_setup("set-up, one after another at once", 0, NAN);
-    bench.session = open_session();
+    bench.session = client_open(bench.daemon.port);
     measure_trips("round trip, unbound");
     measure_copies(TVM_CPU, "cpu");
     measure_copies(TVM_EXT_DEV, "ext_dev");
     measure_modules();
+    measure_networks(bench.table, bench.session, bench.much.rounds);
     peer_processors(processors);
     peer_bind(0, processors[0]);
     bind_workers(processors[0]);
@@ -609,7 +451,6 @@ static void measure_all(void)
     close(bench.raw_fd);
     peer_stop(&bench.daemon);
     peer_stop(&bench.raw);
-    free(bench.answer);
 }
 
 int main(int argc, char **argv)
@@ -620,7 +461,6 @@ int main(int argc, char **argv)
     measure_options(&options, argc, argv);
     bench.much = options.smoke ? tiny : full;
     bench.daemon_path = options.daemon;
-    bench.emulator = HAVE_UNICORN;
     bench.table = measure_table_new("bench_tvm");
     measure_all();
     measure_table_print(bench.table, options.json);

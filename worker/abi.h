@@ -1,5 +1,6 @@
 /* abi.h: the binary interface between TVM's compiled modules and whoever loads them: values,
- * tensors, type codes. Facts of TVM 0.8 to 0.18; the layout is the machine's own (x86-64, AArch64, ARM).
+ * tensors, type codes. Facts of TVM 0.8 to 0.18; the layout is the machine's own (x86-64, AArch64,
+ * ARM).
  */
 #ifndef VTA_WORKER_ABI_H
 #define VTA_WORKER_ABI_H

@@ -20,6 +20,12 @@ bool abi_take_array(const struct tvm_tensor *tensor);
 /* Hands such a tensor back to machine code. */
 void abi_give_array(const struct tvm_tensor *tensor);
 
+/* A tensor as `like`, whose data lies in the memory, of which it holds a reference: a result that
+ * the receiver frees (TVMArrayFree). NULL with VTA_ENOMEM. */
+struct memory;
+struct tvm_tensor *abi_view(struct memory *memory, const struct tvm_tensor *like,
+                            struct vta_error *error);
+
 /* Frees the text or bytes that the calling thread's last call returned, for when it ends. */
 void abi_forget_returned(void);
 

@@ -11,6 +11,7 @@
 
 #include "abi_calls.h"
 #include "abi_state.h"
+#include "memory.h"
 #include "module_code.h"
 #include "parallel.h"
 #include "worker.h"
@@ -67,9 +68,8 @@ static int no_session(void)
 
 struct array {
     struct tvm_tensor tensor; /* first: what machine code sees */
-    struct worker *worker;
-    uint64_t nbytes;
-    bool taken; /* by who called machine code */
+    struct memory *memory;    /* a reference */
+    bool taken;               /* by who called machine code */
     struct array *next;
     int64_t shape[];
 };
@@ -240,32 +240,28 @@ static int array_nbytes(const int64_t *shape, int ndim, int bits, int lanes, uin
     return 0;
 }
 
-/* Memory for the numbers. */
-static int take_data(struct array *array, struct vta_error *error)
+/* Takes over the reference, also if it fails. `taken`: the array is nobody's but the caller's. */
+static struct array *new_array(struct memory *memory, const struct tvm_tensor *like, bool taken,
+                               struct vta_error *error)
 {
-    if (array->tensor.device.type == TVM_EXT_DEV) {
-        struct vta_runtime *runtime = worker_runtime(array->worker, error);
-        if (runtime != NULL)
-            array->tensor.data =
-                vta_runtime_alloc(runtime, array->nbytes == 0 ? 1 : array->nbytes, error);
-        return array->tensor.data != NULL ? 0 : error->code;
+    const size_t shape_bytes = (size_t)like->ndim * sizeof like->shape[0];
+    struct array *array = malloc(sizeof *array + shape_bytes);
+    if (array == NULL) {
+        memory_release(memory);
+        vta_error_set(error, VTA_ENOMEM, "no memory for a tensor");
+        return NULL;
     }
-    if (array->tensor.device.type != TVM_CPU)
-        return vta_error_set(error, VTA_EINVAL, "TVMArrayAlloc: device type %d",
-                             array->tensor.device.type);
-    array->tensor.data = worker_alloc(array->worker, array->nbytes, error);
-    return array->tensor.data != NULL ? 0 : error->code;
-}
-
-static void free_array(struct array *array)
-{
-    struct vta_runtime *runtime = array->worker->runtime;
-    if (array->tensor.device.type == TVM_CPU) {
-        worker_release(array->worker, array->tensor.data, NULL);
-    } else if (runtime != NULL) {
-        vta_runtime_release(runtime, array->tensor.data, NULL);
-    }
-    free(array);
+    array->tensor = *like;
+    array->tensor.shape = array->shape;
+    array->memory = memory;
+    array->taken = taken;
+    if (shape_bytes > 0)
+        memcpy(array->shape, like->shape, shape_bytes);
+    pthread_mutex_lock(&arrays.lock);
+    array->next = arrays.first;
+    arrays.first = array;
+    pthread_mutex_unlock(&arrays.lock);
+    return array;
 }
 
 int TVMArrayAlloc(const int64_t *shape, int ndim, int dtype_code, int dtype_bits, int dtype_lanes,
@@ -278,31 +274,30 @@ int TVMArrayAlloc(const int64_t *shape, int ndim, int dtype_code, int dtype_bits
         return no_session();
     if (array_nbytes(shape, ndim, dtype_bits, dtype_lanes, &nbytes, &error) != 0)
         return failed(&error);
-    struct array *array = calloc(1, sizeof *array + (size_t)ndim * sizeof array->shape[0]);
-    if (array == NULL) {
-        TVMAPISetLastError("no memory for a tensor");
-        return -1;
-    }
-    if (ndim > 0)
-        memcpy(array->shape, shape, (size_t)ndim * sizeof array->shape[0]);
-    array->worker = worker;
-    array->nbytes = nbytes;
-    array->tensor = (struct tvm_tensor){
+    struct tvm_tensor like = {
         .device = { .type = device_type, .id = device_id },
         .ndim = ndim,
         .dtype = { (uint8_t)dtype_code, (uint8_t)dtype_bits, (uint16_t)dtype_lanes },
-        .shape = array->shape,
+        .shape = (int64_t *)shape,
     };
-    if (take_data(array, &error) != 0) {
-        free(array);
+    struct memory *memory = memory_new(worker, like.device, nbytes == 0 ? 1 : nbytes, &error);
+    if (memory == NULL) {
+        vta_error_prefix(&error, "TVMArrayAlloc");
         return failed(&error);
     }
-    pthread_mutex_lock(&arrays.lock);
-    array->next = arrays.first;
-    arrays.first = array;
-    pthread_mutex_unlock(&arrays.lock);
+    like.data = memory->bytes;
+    struct array *array = new_array(memory, &like, false, &error);
+    if (array == NULL)
+        return failed(&error);
     *tensor = &array->tensor;
     return 0;
+}
+
+struct tvm_tensor *abi_view(struct memory *memory, const struct tvm_tensor *like,
+                            struct vta_error *error)
+{
+    struct array *array = new_array(memory_hold(memory), like, true, error);
+    return array == NULL ? NULL : &array->tensor;
 }
 
 int TVMArrayFree(struct tvm_tensor *tensor)
@@ -319,7 +314,8 @@ int TVMArrayFree(struct tvm_tensor *tensor)
         TVMAPISetLastError("TVMArrayFree: there is no such tensor");
         return -1;
     }
-    free_array(array);
+    memory_release(array->memory);
+    free(array);
     return 0;
 }
 

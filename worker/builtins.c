@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
-static const struct builtin *const tables[] = { builtins_rpc, builtins_vta, builtins_random };
+static const struct builtin *const tables[] = { builtins_rpc, builtins_vta, builtins_random,
+                                                builtins_graph };
 
 #define TABLES        (sizeof tables / sizeof tables[0])
 #define TABLE_ENTRIES 16 /* of a table, at most */

@@ -14,6 +14,7 @@ struct builtin {
 extern const struct builtin builtins_rpc[];    /* files, modules, timing */
 extern const struct builtin builtins_vta[];    /* the board */
 extern const struct builtin builtins_random[]; /* tensors for tuners */
+extern const struct builtin builtins_graph[];  /* networks */
 
 /* Whether a function carries a file in its arguments, so that its packets may be long. */
 bool builtin_is_upload(const struct function *function);

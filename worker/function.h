@@ -46,6 +46,7 @@ struct function {
     struct worker *worker;
     const char *name; /* for messages; lives as long as the function */
     unsigned references;
+    bool network; /* runs several kernels, and the host's part between them is part of its time */
 };
 
 struct function *function_hold(struct function *function);

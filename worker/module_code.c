@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "module_tree.h"
 #include "upload.h"
 #include "worker.h"
 
@@ -235,14 +236,18 @@ static void set_context(const struct code_module *module)
     }
 }
 
-/* A u64 size in front, then the tree. */
-static int check_imports(const struct code_module *module, struct vta_error *error)
+/* The module that stands for the library and what it brings: the root of its tree. The tree has a
+ * u64 size in front. */
+static int find_root(struct code_module *module, struct module **root, struct vta_error *error)
 {
     struct cpu *cpu = module->code->cpu;
     struct code_symbol symbol;
+    struct module_tree tree;
     uint64_t nbytes;
-    if (!symbol_of(module, "__tvm_dev_mblob", &symbol))
+    if (!symbol_of(module, "__tvm_dev_mblob", &symbol)) {
+        *root = module_hold(&module->module);
         return 0;
+    }
     const uint8_t *blob = cpu->ops->memory(cpu, symbol.address, sizeof nbytes);
     if (blob != NULL)
         memcpy(&nbytes, blob, sizeof nbytes);
@@ -253,7 +258,8 @@ static int check_imports(const struct code_module *module, struct vta_error *err
         return vta_error_set(error, VTA_EFORMAT,
                              "%s: __tvm_dev_mblob is longer than the variable it is in",
                              module->name);
-    return module_code_check_tree(blob + sizeof nbytes, nbytes, module->name, error);
+    int rc = module_tree_read(&tree, blob + sizeof nbytes, nbytes, module->name, error);
+    return rc == 0 ? module_tree_modules(&tree, &module->module, root, error) : rc;
 }
 
 static int load_upload(struct code_module *module, const struct upload *upload,
@@ -273,8 +279,7 @@ static int load_upload(struct code_module *module, const struct upload *upload,
     if (rc != 0)
         return rc;
     set_context(module);
-    rc = check_imports(module, error);
-    return rc == 0 ? cpu->ops->initialise(module->code, error) : rc;
+    return cpu->ops->initialise(module->code, error);
 }
 
 static int code_load(struct worker *worker, const char *path, struct module **result,
@@ -290,12 +295,10 @@ static int code_load(struct worker *worker, const char *path, struct module **re
         rc = load_upload(module, &upload, error);
         upload_clear(&upload);
     }
-    if (rc != 0) {
-        module_release(&module->module);
-        return rc;
-    }
-    *result = &module->module;
-    return 0;
+    if (rc == 0)
+        rc = find_root(module, result, error);
+    module_release(&module->module);
+    return rc;
 }
 
 const struct module_loader module_code_loader = { .load = code_load };

@@ -10,9 +10,4 @@
  * *error (VTA_ENOTFOUND). Any thread. */
 struct function *module_code_env(struct module *module, const char *name, struct vta_error *error);
 
-/* Checks the tree of imported modules in a library's __tvm_dev_mblob: only the library itself may
- * be in it. VTA_EFORMAT, or VTA_EUNSUPPORTED naming a kind that only TVM's own runtime loads. */
-int module_code_check_tree(const uint8_t *bytes, uint64_t nbytes, const char *name,
-                           struct vta_error *error);
-
 #endif

@@ -3,16 +3,16 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/mman.h>
+
+#include "memory.h"
 
 #define PAGE_BYTES 4096u
-#define HUGE_BYTES (UINT64_C(4) << 20)
 
 struct allocation {
     struct tvm_device device;
     uint8_t *bytes; /* NULL only for 0 bytes */
     uint64_t nbytes;
-    bool of_array; /* the memory of a returned array, which frees it */
+    struct memory *memory; /* a reference; NULL: of a returned array, which has its own */
 };
 
 struct array {
@@ -48,44 +48,9 @@ static const char *device_name(struct tvm_device device)
     return device.type == TVM_CPU ? "cpu" : device.type == TVM_EXT_DEV ? "ext_dev" : "another";
 }
 
-/* Memory that will be filled by a copy is faulted in by 2 MiB rather than by page, where it is
- * large enough: a first copy is then as fast as the next. Only advice. */
-static void prefer_huge_pages(void *bytes, uint64_t nbytes)
+static void free_allocation(struct allocation *allocation)
 {
-    if (nbytes >= HUGE_BYTES)
-        (void)madvise(bytes, nbytes, MADV_HUGEPAGE);
-}
-
-static int alloc_cpu(struct worker *worker, struct allocation *allocation, struct vta_error *error)
-{
-    allocation->bytes = worker_alloc(worker, allocation->nbytes, error);
-    if (allocation->bytes == NULL)
-        return error->code;
-    prefer_huge_pages(allocation->bytes, allocation->nbytes);
-    return 0;
-}
-
-static int alloc_ext_dev(struct worker *worker, struct allocation *allocation,
-                         struct vta_error *error)
-{
-    struct vta_runtime *runtime = worker_runtime(worker, error);
-    if (runtime == NULL)
-        return VTA_ENOMEM;
-    allocation->bytes = vta_runtime_alloc(runtime, allocation->nbytes, error);
-    if (allocation->bytes == NULL)
-        return VTA_ENOMEM;
-    prefer_huge_pages(allocation->bytes, allocation->nbytes);
-    return 0;
-}
-
-static void free_memory(struct worker *worker, struct allocation *allocation)
-{
-    if (allocation->bytes != NULL && !allocation->of_array) {
-        if (allocation->device.type == TVM_CPU)
-            worker_release(worker, allocation->bytes, NULL);
-        else
-            vta_runtime_release(worker->runtime, allocation->bytes, NULL);
-    }
+    memory_release(allocation->memory);
     free(allocation);
 }
 
@@ -102,14 +67,17 @@ int objects_alloc(struct objects *objects, struct tvm_device device, uint64_t nb
     struct allocation *allocation = malloc(sizeof *allocation);
     if (allocation == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory for an allocation");
-    *allocation = (struct allocation){ .device = device, .nbytes = nbytes };
-    if (nbytes > 0)
-        rc = device.type == TVM_CPU ? alloc_cpu(objects->worker, allocation, error)
-                                    : alloc_ext_dev(objects->worker, allocation, error);
-    if (rc == 0)
-        rc = vta_handles_add(&objects->data, allocation, handle, error);
+    struct memory *memory = memory_new(objects->worker, device, nbytes, error);
+    if (memory == NULL) {
+        free(allocation);
+        return error->code;
+    }
+    *allocation = (struct allocation){
+        .device = device, .bytes = memory->bytes, .nbytes = nbytes, .memory = memory
+    };
+    rc = vta_handles_add(&objects->data, allocation, handle, error);
     if (rc != 0)
-        free_memory(objects->worker, allocation);
+        free_allocation(allocation);
     return rc;
 }
 
@@ -134,14 +102,14 @@ int objects_free_data(struct objects *objects, struct tvm_device device, vta_han
     int rc = same_device(allocation, device, handle, error);
     if (rc != 0)
         return rc;
-    if (allocation->of_array)
+    if (allocation->memory == NULL)
         return vta_error_set(error, VTA_EHANDLE,
                              "data handle 0x%" PRIx64
                              " is the memory of an array that a function returned; it goes when "
                              "the array is freed",
                              handle);
     vta_handles_remove(&objects->data, handle, NULL);
-    free_memory(objects->worker, allocation);
+    free_allocation(allocation);
     return 0;
 }
 
@@ -204,8 +172,7 @@ int objects_add_array(struct objects *objects, struct tvm_tensor *tensor, vta_ha
     }
     *memory = (struct allocation){ .device = tensor->device,
                                    .bytes = tensor->data,
-                                   .nbytes = tvm_bytes_of(tensor) + tensor->byte_offset,
-                                   .of_array = true };
+                                   .nbytes = tvm_bytes_of(tensor) + tensor->byte_offset };
     rc = vta_handles_add(&objects->data, memory, data, error);
     if (rc != 0)
         goto fail;
@@ -320,7 +287,7 @@ void objects_clear(struct objects *objects)
     for (uint32_t i = 0; (value = vta_handles_next(&objects->modules, &i, NULL)) != NULL;)
         module_release(value);
     for (uint32_t i = 0; (value = vta_handles_next(&objects->data, &i, NULL)) != NULL;)
-        free_memory(objects->worker, value);
+        free_allocation(value);
     vta_handles_clear(&objects->arrays);
     vta_handles_clear(&objects->functions);
     vta_handles_clear(&objects->modules);

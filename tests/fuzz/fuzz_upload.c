@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/module_code.h"
+#include "worker/module_tree.h"
 #include "worker/upload.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -34,7 +34,8 @@ static void read_upload(const uint8_t *bytes, size_t size)
 static void read_tree(const uint8_t *bytes, size_t size)
 {
     struct vta_error error = { 0 };
-    int rc = module_code_check_tree(bytes, size, "f", &error);
+    struct module_tree tree;
+    int rc = module_tree_read(&tree, bytes, size, "f", &error);
     must(rc == 0 || rc == VTA_EFORMAT || rc == VTA_EUNSUPPORTED);
     must(rc == error.code);
 }

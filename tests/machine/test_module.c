@@ -8,7 +8,7 @@
 
 #include "expected.h"
 #include "kit.h"
-#include "worker/module_code.h"
+#include "worker/module_tree.h"
 
 static struct kit kit;
 static struct module *module;
@@ -298,11 +298,21 @@ Test(module, reads_the_tree_of_what_a_library_imports)
                      "long.so: __tvm_dev_mblob is longer than the variable it is in");
 }
 
+/* A kind that has nothing but empty lists. */
+static size_t put_kind(uint8_t *bytes, const char *kind, int numbers)
+{
+    const uint64_t length = strlen(kind);
+    memcpy(bytes, &length, 8);
+    memcpy(bytes + 8, kind, length);
+    memset(bytes + 8 + length, 0, 8 * (size_t)numbers);
+    return 8 + length + 8 * (size_t)numbers;
+}
+
 Test(module, checks_every_number_of_an_import_tree)
 {
     /* Two modules; rows 0, 1, 1 and the child 1. */
     uint64_t tree[] = { 0, 0, 0, 3, 0, 1, 1, 1, 1 };
-    uint8_t bytes[128];
+    uint8_t bytes[256];
     static const struct {
         int index;
         uint64_t value;
@@ -313,23 +323,33 @@ Test(module, checks_every_number_of_an_import_tree)
         { 4, 2, VTA_EFORMAT }, { 7, UINT64_MAX, VTA_EFORMAT }, { 8, 2, VTA_EFORMAT },
         { 8, 0, 0 },
     };
+    struct module_tree read;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        uint64_t numbers[9], three = 3, four = 4, twelve = 12;
-        size_t at = 0;
+        uint64_t numbers[9], three = 3;
+        size_t at = 8;
         memcpy(numbers, tree, sizeof numbers);
         numbers[rows[i].index] = rows[i].value;
-        memcpy(bytes + at, &three, 8), at += 8;
-        for (int lib = 0; lib < 2; lib++) {
-            memcpy(bytes + at, &four, 8), at += 8;
-            memcpy(bytes + at, "_lib", 4), at += 4;
-        }
-        memcpy(bytes + at, &twelve, 8), at += 8;
-        memcpy(bytes + at, "_import_tree", 12), at += 12;
+        memcpy(bytes, &three, 8);
+        at += put_kind(bytes + at, "_lib", 0);
+        at += put_kind(bytes + at, "const_loader", 4);
+        at += put_kind(bytes + at, "_import_tree", 0);
         memcpy(bytes + at, numbers + 3, 48), at += 48;
-        cr_expect_eq(module_code_check_tree(bytes, at, "t", &kit.error), rows[i].code, "row %zu",
+        cr_expect_eq(module_tree_read(&read, bytes, at, "t", &kit.error), rows[i].code, "row %zu",
                      i);
         if (i == 0)
             for (size_t cut = 0; cut < at; cut++)
-                cr_expect_eq(module_code_check_tree(bytes, cut, "t", &kit.error), VTA_EFORMAT);
+                cr_expect_eq(module_tree_read(&read, bytes, cut, "t", &kit.error), VTA_EFORMAT);
     }
+}
+
+Test(module, wants_the_library_in_its_tree_once)
+{
+    struct module_tree read;
+    uint8_t bytes[64];
+    uint64_t two = 2;
+    memcpy(bytes, &two, 8);
+    size_t at = 8 + put_kind(bytes + 8, "_lib", 0);
+    at += put_kind(bytes + at, "_lib", 0);
+    cr_expect_eq(module_tree_read(&read, bytes, at, "t", &kit.error), VTA_EFORMAT);
+    cr_expect_str_eq(kit.error.message, "t: __tvm_dev_mblob: the library is not in its tree once");
 }

@@ -81,6 +81,45 @@ static int add_one(struct imitated *function, union tvm_value *args, const int32
     return 0;
 }
 
+static bool are_tensors(const int32_t *codes, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (codes[i] != TVM_TENSOR)
+            return false;
+    return count >= 2;
+}
+
+static int mix(struct imitated *function, union tvm_value *args, const int32_t *codes, int count,
+               struct result *result, struct vta_error *error)
+{
+    if (!are_tensors(codes, count))
+        return fail(function, args, codes, count, result, error);
+    const struct tvm_tensor *to = args[count - 1].p;
+    for (int64_t i = 0; i < elements(to); i++) {
+        unsigned sum = 1;
+        for (int k = 0; k < count - 1; k++) {
+            const struct tvm_tensor *from = args[k].p;
+            sum += (unsigned)(k + 1) * bytes_of(from)[i % elements(from)];
+        }
+        bytes_of(to)[i] = (uint8_t)sum;
+    }
+    return 0;
+}
+
+static int split(struct imitated *function, union tvm_value *args, const int32_t *codes, int count,
+                 struct result *result, struct vta_error *error)
+{
+    if (!are_tensors(codes, count) || ((struct tvm_tensor *)args[0].p)->ndim != 1)
+        return fail(function, args, codes, count, result, error);
+    const struct tvm_tensor *from = args[0].p;
+    for (int k = 1; k < count; k++) {
+        const struct tvm_tensor *to = args[k].p;
+        for (int64_t i = 0; i < elements(to); i++)
+            bytes_of(to)[i] = (uint8_t)((k + 1) * bytes_of(from)[i % elements(from)]);
+    }
+    return 0;
+}
+
 static int count_calls(struct imitated *function, union tvm_value *args, const int32_t *codes,
                        int count, struct result *result, struct vta_error *error)
 {
@@ -244,6 +283,8 @@ static const struct {
     imitated_fn call;
 } imitations[] = { { "echo", echo },
                    { "add_one", add_one },
+                   { "mix", mix },
+                   { "split", split },
                    { "double", double_numbers },
                    { "outside", outside },
                    { "spin", spin },

@@ -26,6 +26,9 @@ void kit_close(struct kit *kit);                                      /* removes
  *
  *   echo(x)        returns x: ints, floats, null; a string or bytes as such
  *   add_one(a, b)  b = a + 1 for int8 tensors of any device
+ *   mix(a…, b)     b = 1 + 1 × the first a + 2 × the second …, for tensors of bytes; a short a is
+ *                  taken again from its begin
+ *   split(a, b…)   the first b = 2 × a, the second 3 × a …; a has one dimension
  *   double(a)      adds a to itself on the board: a is int32 on ext_dev, 16 numbers or more
  *   racing(a)      as double, but its store does not wait for the sums
  *   outside(a)     loads behind a's end on the board
