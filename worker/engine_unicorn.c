@@ -23,8 +23,9 @@
 
 #define REGISTERS_MOST 32u
 #define DEPTH_MOST     32u /* of run(); Unicorn has room for 64, and ends the process behind it */
-/* What Unicorn reserves for translated code; it ends the process if it cannot have it. */
-#define CODE_BYTES (UINT64_C(1) << 30)
+/* What Unicorn reserves for translated code, 1 GiB, and more than it takes beside that; it ends the
+ * process if it cannot have it. */
+#define CODE_BYTES ((UINT64_C(1) << 30) + (UINT64_C(16) << 20))
 
 struct machine {
     unsigned elf;

@@ -16,7 +16,7 @@ struct emulated {
     struct cpu *cpu;
     struct module *module; /* of this machine's code, whose functions the emulated code finds */
     struct code *code;     /* that was loaded; NULL: none */
-    const char *suffix; /* of files for this machine: "armv7", "aarch64" */
+    const char *suffix;    /* of files for this machine: "armv7", "aarch64" */
     unsigned machine;
 };
 

@@ -14,34 +14,28 @@
 #define SOFT
 #endif
 
+/* clang-format off */
 #define SIGNATURES(X1, X2, X3)                                                                     \
-    X1("dd", double, double)                                                                       \
-    X1("ff", float, float) X2("ddd", double, double, double) X2("fff", float, float, float) X3(    \
-        "dddd", double, double, double, double) X3("ffff", float, float, float, float)             \
-        X2("ddi", double, double, int32_t) X2("ffi", float, float, int32_t) X2(                    \
-            "ddn", double, double, long) X2("ffn", float, float, long) X1("id", int32_t, double)   \
-            X1("if", int32_t, float) X1("nd", long, double) X1("nf", long, float) X1(              \
-                "ld", int64_t, double) X1("lf", int64_t, float)                                    \
-                X2("iii", int32_t, int32_t, int32_t) X2("lll", int64_t, int64_t, int64_t)          \
-                    X2("lli", int64_t, int64_t, int32_t) X2("ill", int32_t, int64_t, int64_t)      \
-                        X1("ii", int32_t, int32_t) X1("il", int32_t, int64_t)                      \
-                            X1("dl", double, int64_t) X1("fl", float, int64_t) X1("fi", float,     \
-                                                                                  int32_t)         \
-                                X1("~dd", SOFT double, double) X1("~ff", SOFT float, float)        \
-                                    X2("~ddd", SOFT double, double,                                \
-                                       double) X2("~fff", SOFT float, float, float)                \
-                                        X2("~idd", SOFT int32_t, double,                           \
-                                           double) X2("~iff", SOFT int32_t, float, float)          \
-                                            X1("~id", SOFT int32_t,                                \
-                                               double) X1("~if", SOFT int32_t,                     \
-                                                          float) X1("~ld", SOFT int64_t, double)   \
-                                                X1("~lf", SOFT int64_t,                            \
-                                                   float) X1("~di", SOFT double, int32_t)          \
-                                                    X1("~fi", SOFT float, int32_t)                 \
-                                                        X1("~dl", SOFT double, int64_t)            \
-                                                            X1("~fl", SOFT float, int64_t)         \
-                                                                X1("~df", SOFT double, float)      \
-                                                                    X1("~fd", SOFT float, double)
+    X1("dd", double, double) X2("ddd", double, double, double)                                     \
+    X1("ff", float, float) X2("fff", float, float, float)                                          \
+    X3("dddd", double, double, double, double) X3("ffff", float, float, float, float)              \
+    X2("ddi", double, double, int32_t) X2("ffi", float, float, int32_t)                            \
+    X2("ddn", double, double, long) X2("ffn", float, float, long)                                  \
+    X1("id", int32_t, double) X1("if", int32_t, float) X1("nd", long, double) X1("nf", long, float) \
+    X1("ld", int64_t, double) X1("lf", int64_t, float) X1("dl", double, int64_t)                   \
+    X1("fl", float, int64_t) X1("fi", float, int32_t)                                              \
+    X1("ii", int32_t, int32_t) X1("il", int32_t, int64_t) X2("iii", int32_t, int32_t, int32_t)     \
+    X2("lll", int64_t, int64_t, int64_t) X2("lli", int64_t, int64_t, int32_t)                      \
+    X2("ill", int32_t, int64_t, int64_t)                                                           \
+    X1("~dd", SOFT double, double) X2("~ddd", SOFT double, double, double)                         \
+    X1("~ff", SOFT float, float) X2("~fff", SOFT float, float, float)                              \
+    X2("~idd", SOFT int32_t, double, double) X2("~iff", SOFT int32_t, float, float)                \
+    X1("~id", SOFT int32_t, double) X1("~if", SOFT int32_t, float)                                 \
+    X1("~ld", SOFT int64_t, double) X1("~lf", SOFT int64_t, float)                                 \
+    X1("~di", SOFT double, int32_t) X1("~fi", SOFT float, int32_t)                                 \
+    X1("~dl", SOFT double, int64_t) X1("~fl", SOFT float, int64_t)                                 \
+    X1("~df", SOFT double, float) X1("~fd", SOFT float, double)
+/* clang-format on */
 
 /* A value of any of these types as 64 bits, and back. */
 #define FROM_BITS(type, bits)                                                                      \

@@ -9,6 +9,7 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "worker/engine.h"
 #include "worker/image.h"
@@ -182,6 +183,23 @@ Test(engine, says_that_a_plugin_is_missing)
     struct vta_error error;
     cr_expect_null(engine_load("/nowhere/engine.so", &error));
     cr_expect_eq(error.code, VTA_EUNSUPPORTED);
+}
+
+/* Unicorn itself would end the process. */
+Test(engine, says_that_there_is_no_room)
+{
+    struct vta_error error;
+    struct engine *engine;
+    struct rlimit before, none = { 0 };
+    const struct engine_options options = { EM_ARM, TRAPS, COUNT, trap, NULL };
+    const struct engine_ops *ops = engine_load(getenv("VTA_ENGINE"), &error);
+    cr_assert_not_null(ops, "%s", error.message);
+    cr_assert_eq(getrlimit(RLIMIT_AS, &before), 0);
+    none.rlim_max = before.rlim_max;
+    cr_assert_eq(setrlimit(RLIMIT_AS, &none), 0);
+    const int rc = ops->open(&engine, &options, &error);
+    cr_assert_eq(setrlimit(RLIMIT_AS, &before), 0);
+    cr_expect_eq(rc, VTA_ENOMEM);
 }
 
 /* ---- Registers and memory -------------------------------------------------------------------- */
