@@ -6,11 +6,9 @@
  */
 #include <cjson/cJSON.h>
 #include <math.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/text_file.h"
@@ -155,25 +153,9 @@ static void add_op(const cJSON *node, int index, struct module *module)
 
 /* ---- The module ---------------------------------------------------------------------------- */
 
-static int link_objects(void *context, const char *const *objects, uint32_t count,
-                        const char *output, struct vta_error *error)
-{
-    const char *arguments[16] = { "ld", "-shared", "-o", output };
-    pid_t child;
-    int status = -1;
-    (void)context;
-    if (count > 11)
-        return vta_error_set(error, VTA_ELIMIT, "%u objects", count);
-    memcpy(arguments + 4, objects, count * sizeof *objects);
-    if (posix_spawnp(&child, "ld", NULL, NULL, (char **)arguments, environ) != 0 ||
-        waitpid(child, &status, 0) != child || status != 0)
-        return vta_error_set(error, VTA_EINVAL, "the linker failed");
-    return 0;
-}
-
 static struct module *load(const char *folder)
 {
-    const struct worker_host host = { .link = link_objects };
+    const struct worker_host host = { 0 };
     struct worker_options options;
     struct module *module = NULL;
     struct vta_error error = { 0 };
@@ -182,10 +164,10 @@ static struct module *load(const char *folder)
     snprintf(path, sizeof path, "%s/graphlib-x86_64.tar", folder);
     char scratch[] = "/tmp/vtad-bench-XXXXXX";
     if (mkdtemp(scratch) == NULL ||
-        worker_open(&net.worker, &options, &host, &module_dso_loader, scratch, &error) != 0)
+        worker_open(&net.worker, &options, &host, &module_code_loader, scratch, &error) != 0)
         give_up("worker", &error);
     net.runtime = worker_runtime(&net.worker, &error);
-    if (net.runtime == NULL || module_dso_loader.load(&net.worker, path, &module, &error) != 0)
+    if (net.runtime == NULL || module_code_loader.load(&net.worker, path, &module, &error) != 0)
         give_up(path, &error);
     rmdir(scratch);
     return module;

@@ -22,6 +22,7 @@
 /* Targets: a tenth of the 7 ms, 15 times the 0.09 GB/s, and a fifth of the 0.30 ms of TVM's own
  * server. */
 #define SETUP_US  700.0
+#define CROWD_MS  100.0
 #define TRIP      1.1
 #define COPY_GBS  1.35
 #define KERNEL_MS 0.06
@@ -74,7 +75,7 @@ static void measure_setup(const char *name, long pause_ns, double target)
     double *seconds = client_allocate(bench.much.sessions * sizeof *seconds);
     const struct timespec pause = { .tv_nsec = pause_ns };
     for (size_t i = 0; i < bench.much.sessions; i++) {
-        nanosleep(&pause, NULL); /* a worker is ready again by then, or not */
+        nanosleep(&pause, NULL); /* the process before has ended by then, or not */
         double start = measure_now();
         int fd = client_open(bench.daemon.port);
         seconds[i] = measure_now() - start;
@@ -82,6 +83,29 @@ static void measure_setup(const char *name, long pause_ns, double target)
     }
     plain_row(name, measure_median(seconds, bench.much.sessions) * 1e6, "µs", "µs", target, false);
     free(seconds);
+}
+
+/* From the first connection to InitServer's answer of the last. */
+static void measure_crowd(const char *name)
+{
+    double seconds[ROUNDS_MAX];
+    const struct timespec pause = { .tv_nsec = 200000000 }; /* for those before to end */
+    int *fds = client_allocate(bench.much.sessions * sizeof *fds);
+    for (size_t round = 0; round < bench.much.rounds; round++) {
+        nanosleep(&pause, NULL);
+        double start = measure_now();
+        for (size_t i = 0; i < bench.much.sessions; i++)
+            fds[i] = client_hello(bench.daemon.port);
+        for (size_t i = 0; i < bench.much.sessions; i++)
+            client_welcome(fds[i]);
+        for (size_t i = 0; i < bench.much.sessions; i++)
+            client_expect(client_receive(fds[i]), TVM_PACKET_RETURN);
+        seconds[round] = measure_now() - start;
+        for (size_t i = 0; i < bench.much.sessions; i++)
+            close(fds[i]);
+    }
+    plain_row(name, measure_median(seconds, bench.much.rounds) * 1e3, "ms", "ms", CROWD_MS, false);
+    free(fds);
 }
 
 /* ---- Round trips --------------------------------------------------------------------------- */
@@ -432,8 +456,9 @@ static void measure_all(void)
     peer_start_raw(&bench.raw);
     bench.raw_fd = peer_connect(bench.raw.port);
     peer_start_daemon(&bench.daemon, bench.daemon_path);
-    measure_setup("set-up, a worker being ready", 30000000, SETUP_US);
-    measure_setup("set-up, one after another at once", 0, NAN);
+    measure_setup("set-up, one now and then", 30000000, SETUP_US);
+    measure_setup("set-up, one after another", 0, SETUP_US);
+    measure_crowd("set-up, fifty at once");
     bench.session = client_open(bench.daemon.port);
     measure_trips("round trip, unbound");
     measure_copies(TVM_CPU, "cpu");

@@ -101,20 +101,32 @@ void client_send(int fd, enum tvm_packet code, const struct body *body, const vo
     peer_send(fd, bulk, bulk_bytes);
 }
 
-int client_open(int port)
+int client_hello(int port)
 {
     static const char key[] = "client:";
-    struct body hello = { .size = 0 }, init = { .size = 0 };
-    uint8_t welcome[15];
+    struct body hello = { .size = 0 };
     int fd = peer_connect(port);
     body_put_u32(&hello, TVM_MAGIC);
     body_put_u32(&hello, sizeof key - 1);
     body_put(&hello, key, sizeof key - 1);
     peer_send(fd, hello.bytes, hello.size);
+    return fd;
+}
+
+void client_welcome(int fd)
+{
+    struct body init = { .size = 0 };
+    uint8_t welcome[15];
     peer_receive(fd, welcome, sizeof welcome);
     body_put_text(&init, "0.8.0");
     body_put_u32(&init, 0);
     client_send(fd, TVM_PACKET_INIT_SERVER, &init, NULL, 0);
+}
+
+int client_open(int port)
+{
+    int fd = client_hello(port);
+    client_welcome(fd);
     client_expect(client_receive(fd), TVM_PACKET_RETURN);
     return fd;
 }

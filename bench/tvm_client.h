@@ -20,7 +20,10 @@ void body_put_u32(struct body *body, uint32_t value);
 void body_put_u64(struct body *body, uint64_t value);
 void body_put_text(struct body *body, const char *text);
 
-/* Connects and says everything up to InitServer's answer. */
+/* Connects and sends the handshake; reads its answer and sends InitServer; both, and reads that
+ * answer. */
+int client_hello(int port);
+void client_welcome(int fd);
 int client_open(int port);
 void client_send(int fd, enum tvm_packet code, const struct body *body, const void *bulk,
                  uint64_t bulk_bytes);

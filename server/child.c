@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +28,17 @@ static void make_environment(char *environment[PASSED_ON + 1])
     environment[count] = NULL;
 }
 
+static void add(struct children *children, struct child *child, pid_t pid)
+{
+    child->children = children;
+    child->pid = pid;
+    child->previous = NULL;
+    child->next = children->first;
+    if (child->next != NULL)
+        child->next->previous = child;
+    children->first = child;
+}
+
 static void forget(struct child *child)
 {
     if (child->previous != NULL)
@@ -38,29 +50,48 @@ static void forget(struct child *child)
     child->pid = 0;
 }
 
+static struct child *find(const struct children *children, pid_t pid)
+{
+    struct child *each = children->first;
+    while (each != NULL && each->pid != pid)
+        each = each->next;
+    return each;
+}
+
+/* The number is nobody else's until waitpid. */
+static void bury(struct children *children, pid_t pid)
+{
+    int status;
+    struct child *child = find(children, pid);
+    if (child == NULL) {
+        children->unknown(children);
+        child = find(children, pid);
+    }
+    if (child != NULL)
+        child_kill(child); /* what it has started */
+    waitpid(pid, &status, 0);
+    if (child == NULL)
+        return;
+    forget(child);
+    child->ended(child, status);
+}
+
 /* One signal may stand for several ends. */
 static void on_signal(uv_signal_t *handle, int number)
 {
-    struct children *children = handle->data;
-    struct child *next;
     (void)number;
-    for (struct child *each = children->first; each != NULL; each = next) {
+    for (;;) {
         siginfo_t info = { .si_pid = 0 };
-        int status;
-        next = each->next;
-        if (waitid(P_PID, (id_t)each->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-            info.si_pid != each->pid)
-            continue;
-        kill(-each->pid, SIGKILL); /* what it has started, while nobody else can have its number */
-        waitpid(each->pid, &status, 0);
-        forget(each);
-        each->ended(each, status);
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+            return;
+        bury(handle->data, info.si_pid);
     }
 }
 
-int children_open(struct children *children, uv_loop_t *loop, struct vta_error *error)
+int children_open(struct children *children, uv_loop_t *loop,
+                  void (*unknown)(struct children *children), struct vta_error *error)
 {
-    *children = (struct children){ 0 };
+    *children = (struct children){ .unknown = unknown };
     uv_signal_init(loop, &children->signal);
     children->signal.data = children;
     int rc = uv_signal_start(&children->signal, on_signal, SIGCHLD);
@@ -125,18 +156,34 @@ int child_spawn(struct children *children, struct child *child, char *const *arg
     if (rc != 0)
         return vta_error_set(error, VTA_EIO, "%s: %s", arguments[0], strerror(rc));
 
-    child->children = children;
-    child->pid = pid;
-    child->previous = NULL;
-    child->next = children->first;
-    if (child->next != NULL)
-        child->next->previous = child;
-    children->first = child;
+    add(children, child, pid);
+    child->group = false;
     return 0;
+}
+
+void child_adopt(struct children *children, struct child *child, pid_t pid)
+{
+    add(children, child, pid);
+    child->group = true;
+}
+
+void child_disown(struct child *child)
+{
+    if (child->pid > 0)
+        forget(child);
 }
 
 void child_kill(struct child *child)
 {
-    if (child->pid > 0 && kill(-child->pid, SIGKILL) != 0)
-        kill(child->pid, SIGKILL); /* on its way from its group to a session of its own */
+    if (child->pid > 0 && (!child->group || kill(-child->pid, SIGKILL) != 0))
+        kill(child->pid, SIGKILL); /* it leads no group, or not yet */
+}
+
+void child_describe(char *text, size_t size, int status)
+{
+    text[0] = '\0';
+    if (WIFSIGNALED(status))
+        snprintf(text, size, " (signal %d, %s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else if (WEXITSTATUS(status) != 0)
+        snprintf(text, size, " (exit status %d)", WEXITSTATUS(status));
 }

@@ -50,7 +50,7 @@ struct config {
     uint64_t tvm_box;  /* enum tvm_box */
     char *tvm_user;    /* whom workers become where vtad is root */
     char *tvm_scratch; /* NULL: $TMPDIR or /tmp */
-    uint64_t max_tvm_sessions, tvm_pool, tvm_memory_bytes, tvm_cpu_s, tvm_threads;
+    uint64_t max_tvm_sessions, tvm_memory_bytes, tvm_cpu_s, tvm_threads;
     uint64_t max_tvm_upload_bytes, max_tvm_files, max_tvm_cpu_bytes, max_tvm_handles;
     uint64_t tvm_call_deadline_ms;
 

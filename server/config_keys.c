@@ -108,8 +108,6 @@ static const struct config_key keys[] = {
       .help = "the key that TVM clients must ask for; the empty one by default" },
     { KEY(max_tvm_sessions), .type = CONFIG_COUNT, .min = 1, .max = 4096, .fallback = "64",
       .reload = RELOAD_NOW, .help = "TVM sessions at once, each a process" },
-    { KEY(tvm_pool), .type = CONFIG_COUNT, .min = 0, .max = 256, .fallback = "16",
-      .reload = RELOAD_NOW, .help = "worker processes kept ready for TVM sessions to come" },
     { KEY(tvm_worker), .type = CONFIG_PATH, .reload = RELOAD_RESTART,
       .help = "the program vtad-worker; that of this build by default" },
     { KEY(tvm_box), .type = CONFIG_WORD, .words = box_words, .fallback = "require",

@@ -71,18 +71,13 @@ static void on_closed(void *owner)
 /* Whether a connection takes one of max_sessions. */
 static bool is_session(enum connection_state state)
 {
-    switch (state) {
-    case CONNECTION_SNIFFING:
-    case CONNECTION_GREETING:
-    case CONNECTION_QUEUED:
-    case CONNECTION_OPEN:
-    case CONNECTION_DRAINING:
-        return true;
-    case CONNECTION_LINGERING:
-    case CONNECTION_CLOSING:
-        break;
-    }
-    return false;
+    return state != CONNECTION_LINGERING && state != CONNECTION_CLOSING;
+}
+
+/* Whether what it reads and writes is its native session's. */
+static bool is_native(const struct connection *connection)
+{
+    return connection->state == CONNECTION_OPEN || connection->state == CONNECTION_DRAINING;
 }
 
 static void enter(struct connection *connection, enum connection_state state)
@@ -99,8 +94,6 @@ static void let_go(struct connection *connection)
     uv_close((uv_handle_t *)&connection->timer, on_timer_closed);
     if (connection->native != NULL)
         native_close(connection->native);
-    if (connection->tvm != NULL)
-        tvm_close(connection->tvm);
 }
 
 void connection_close(struct connection *connection, const char *format, ...)
@@ -115,12 +108,6 @@ void connection_close(struct connection *connection, const char *format, ...)
     }
     log_end(connection);
     let_go(connection);
-}
-
-void connection_queued(struct connection *connection)
-{
-    enter(connection, CONNECTION_QUEUED);
-    transport_read(connection->transport, false); /* the rest is the worker's */
 }
 
 void connection_handed_over(struct connection *connection)
@@ -175,29 +162,11 @@ void connection_refuse(struct connection *connection, const struct vta_error *er
 
 /* ---- Timers -------------------------------------------------------------------------------- */
 
-/* What a connection has not come to yet. */
-static const char *missing(enum connection_state state)
-{
-    switch (state) {
-    case CONNECTION_SNIFFING:
-        return "no protocol";
-    case CONNECTION_GREETING:
-        return "no handshake";
-    case CONNECTION_QUEUED:
-        return "no worker was ready";
-    case CONNECTION_OPEN: /* these have another timer, or none */
-    case CONNECTION_DRAINING:
-    case CONNECTION_LINGERING:
-    case CONNECTION_CLOSING:
-        break;
-    }
-    return "nothing";
-}
-
 static void on_handshake_timeout(uv_timer_t *timer)
 {
     struct connection *connection = timer->data;
-    connection_close(connection, "%s within %llu ms", missing(connection->state),
+    connection_close(connection, "no %s within %llu ms",
+                     connection->state == CONNECTION_GREETING ? "handshake" : "protocol",
                      (unsigned long long)connection->server->config.handshake_timeout_ms);
 }
 
@@ -306,21 +275,13 @@ static void look_at_first_bytes(struct connection *connection, size_t nbytes)
 static void on_room(void *owner, uint8_t **bytes, size_t *nbytes)
 {
     struct connection *connection = owner;
-    switch (connection->state) {
-    case CONNECTION_OPEN:
-    case CONNECTION_DRAINING:
+    if (is_native(connection)) {
         native_room(connection->native, bytes, nbytes);
-        break;
-    case CONNECTION_GREETING:
+    } else if (connection->state == CONNECTION_GREETING) {
         tvm_room(connection->tvm, bytes, nbytes);
-        break;
-    case CONNECTION_SNIFFING:
-    case CONNECTION_QUEUED:
-    case CONNECTION_LINGERING:
-    case CONNECTION_CLOSING:
+    } else {
         *bytes = connection->server->buffers.shared;
         *nbytes = FIRST_BYTES_MAX;
-        break;
     }
 }
 
@@ -328,39 +289,19 @@ static void on_arrived(void *owner, size_t nbytes)
 {
     struct connection *connection = owner;
     connection->active = uv_now(&connection->server->loop);
-    switch (connection->state) {
-    case CONNECTION_SNIFFING:
-        look_at_first_bytes(connection, nbytes);
-        break;
-    case CONNECTION_GREETING:
-        tvm_arrived(connection->tvm, nbytes);
-        break;
-    case CONNECTION_OPEN:
-    case CONNECTION_DRAINING:
+    if (is_native(connection))
         native_arrived(connection->native, nbytes);
-        break;
-    case CONNECTION_QUEUED: /* is not read from */
-    case CONNECTION_LINGERING:
-    case CONNECTION_CLOSING:
-        break;
-    }
+    else if (connection->state == CONNECTION_GREETING)
+        tvm_arrived(connection->tvm, nbytes);
+    else if (connection->state == CONNECTION_SNIFFING)
+        look_at_first_bytes(connection, nbytes);
 }
 
 static void on_drained(void *owner)
 {
     struct connection *connection = owner;
-    switch (connection->state) {
-    case CONNECTION_OPEN:
-    case CONNECTION_DRAINING:
+    if (is_native(connection))
         native_drained(connection->native);
-        break;
-    case CONNECTION_SNIFFING:
-    case CONNECTION_GREETING:
-    case CONNECTION_QUEUED:
-    case CONNECTION_LINGERING:
-    case CONNECTION_CLOSING:
-        break;
-    }
 }
 
 static void on_ended(void *owner, const char *reason)
@@ -400,7 +341,6 @@ void connection_drain(struct connection *connection)
         break;
     case CONNECTION_SNIFFING:
     case CONNECTION_GREETING:
-    case CONNECTION_QUEUED:
         connection_close(connection, "the server stops");
         break;
     case CONNECTION_DRAINING:

@@ -1,7 +1,7 @@
 /* connection.h: the life of one connection, from accept to the last thing that is released.
  *
  *     SNIFFING ──a request──▶ OPEN ──the daemon stops──▶ DRAINING
- *         └──TVM's magic──▶ GREETING ──handshake──▶ QUEUED ──a worker has the socket──▶ CLOSING
+ *         └──TVM's magic──▶ GREETING ──a worker has the socket──▶ CLOSING
  *
  *     any of these ──its last word goes out──▶ LINGERING ──the peer closes──▶ CLOSING ──▶ freed
  *
@@ -25,7 +25,6 @@ struct tvm;
 enum connection_state {
     CONNECTION_SNIFFING,
     CONNECTION_GREETING, /* TVM's handshake */
-    CONNECTION_QUEUED,   /* it waits for a worker, who gets the socket */
     CONNECTION_OPEN,
     CONNECTION_DRAINING,  /* answers what was started, starts nothing new */
     CONNECTION_LINGERING, /* has said its last word; discards what comes until the peer closes, so
@@ -60,8 +59,6 @@ void connection_refuse(struct connection *connection, const struct vta_error *er
 void connection_last_word(struct connection *connection, const void *bytes, size_t nbytes,
                           const char *reason);
 
-/* TVM's handshake is done: waits for a worker. */
-void connection_queued(struct connection *connection);
 /* A worker has the socket, and the session's log lines: lets go of it without one. */
 void connection_handed_over(struct connection *connection);
 

@@ -35,18 +35,11 @@ static void accept_one(struct listener *listener);
 static void on_spare_closed(uv_handle_t *handle)
 {
     struct listener *listener = handle->data;
-    switch (listener->state) {
-    case LISTENER_TURNING_AWAY:
+    bool full = listener->state == LISTENER_FULL;
+    if (listener->state != LISTENER_CLOSED)
         listener->state = LISTENER_LISTENING;
-        break;
-    case LISTENER_FULL:
-        listener->state = LISTENER_LISTENING;
+    if (full)
         accept_one(listener);
-        break;
-    case LISTENER_LISTENING:
-    case LISTENER_CLOSED:
-        break;
-    }
     release(listener);
 }
 
@@ -66,17 +59,11 @@ static void close_into_spare(struct listener *listener)
 /* There is no memory for a connection, or no descriptor that it may have. */
 static void turn_away(struct listener *listener)
 {
-    switch (listener->state) {
-    case LISTENER_LISTENING:
+    if (listener->state == LISTENER_TURNING_AWAY) {
+        listener->state = LISTENER_FULL; /* libuv keeps it, and stops listening meanwhile */
+    } else if (listener->state == LISTENER_LISTENING) {
         listener->state = LISTENER_TURNING_AWAY;
         close_into_spare(listener);
-        break;
-    case LISTENER_TURNING_AWAY: /* libuv keeps it, and stops listening meanwhile */
-        listener->state = LISTENER_FULL;
-        break;
-    case LISTENER_FULL:
-    case LISTENER_CLOSED:
-        break;
     }
 }
 

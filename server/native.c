@@ -102,16 +102,10 @@ static void write_out(struct native *native, const void *head, size_t head_bytes
     /* A bulk costs no memory, and only one is on its way; the others' copies are what counts. */
     bool too_much =
         transport_unsent(connection->transport) > native->unsent_limit + native->bulk_bytes;
-    switch (native->output) {
-    case NATIVE_FREE:
-    case NATIVE_BULK:
-        native->output = too_much                  ? NATIVE_CLOGGED
-                         : native->bulk_bytes != 0 ? NATIVE_BULK
-                                                   : NATIVE_FREE;
-        break;
-    case NATIVE_CLOGGED:
-        break;
-    }
+    if (too_much)
+        native->output = NATIVE_CLOGGED;
+    else if (native->output != NATIVE_CLOGGED)
+        native->output = native->bulk_bytes != 0 ? NATIVE_BULK : NATIVE_FREE;
 }
 
 /* Writes the small replies that were gathered since the session was taken up. */

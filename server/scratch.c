@@ -160,6 +160,8 @@ static int find_user(struct scratch *scratch, const char *user, struct vta_error
     const struct passwd *entry = getpwnam(user);
     if (entry == NULL)
         return vta_error_set(error, VTA_ECONFIG, "tvm_user: there is no user '%s'", user);
+    if (entry->pw_uid == 0)
+        return vta_error_set(error, VTA_ECONFIG, "tvm_user: '%s' is root itself", user);
     scratch->uid = entry->pw_uid;
     scratch->gid = entry->pw_gid;
     return 0;

@@ -58,13 +58,13 @@ static void close_handles(struct server *server)
     if (!uv_is_closing((uv_handle_t *)&server->grace))
         uv_close((uv_handle_t *)&server->grace, NULL);
     busy_poll_close(&server->busy_poll);
-    pool_close(&server->workers);
+    template_close(&server->template);
 }
 
 void server_something_gone(struct server *server)
 {
     if (server->state != SERVER_RUNNING && server->connections == NULL &&
-        pool_is_over(&server->workers))
+        template_is_over(&server->template))
         close_handles(server);
 }
 
@@ -74,7 +74,7 @@ static void close_all(struct server *server)
     server->state = SERVER_STOPPED;
     for (struct connection *each = server->connections; each != NULL; each = each->next)
         connection_close(each, "the server stops");
-    pool_kill(&server->workers);
+    template_kill(&server->template);
 }
 
 static void on_grace(uv_timer_t *timer);
@@ -86,7 +86,7 @@ static void cancel_all(struct server *server)
     for (struct connection *each = server->connections; each != NULL; each = each->next)
         if (each->native == NULL || !native_stop(each->native, VTA_ECANCELLED))
             connection_close(each, "the server stops"); /* its peer does not read */
-    pool_kill(&server->workers);
+    template_kill(&server->template);
     uv_timer_start(&server->grace, on_grace, LAST_ANSWERS_MS, 0);
 }
 
@@ -113,7 +113,7 @@ void server_stop(struct server *server)
     tracker_server_close(server);
     for (struct connection *each = server->connections; each != NULL; each = each->next)
         connection_drain(each);
-    pool_drain(&server->workers);
+    template_drain(&server->template);
     uv_timer_start(&server->grace, on_grace, server->config.grace_ms, 0);
     server_something_gone(server);
 }
@@ -127,7 +127,7 @@ static void raise_descriptor_limit(struct server *server)
 {
     const struct config *config = &server->config;
     struct rlimit limit;
-    uint64_t workers = config->tvm == TVM_ON ? config->max_tvm_sessions + config->tvm_pool : 0;
+    uint64_t workers = config->tvm == TVM_ON ? config->max_tvm_sessions : 0;
     uint64_t tracked = config->serve_tracker != NULL ? config->max_tracker_connections : 0;
     uint64_t others = DESCRIPTORS_MORE + 2 * workers + 2 * tracked;
     uint64_t need = others + 3 * config->max_sessions;
@@ -177,7 +177,7 @@ static void reload(struct server *server)
         log_set_level((enum log_level)server->config.log_level);
         for (struct connection *each = server->connections; each != NULL; each = each->next)
             connection_reloaded(each);
-        pool_reloaded(&server->workers);
+        template_reloaded(&server->template);
         tracker_client_reloaded(&server->tracker_client);
         log_notice("reload: done");
     }
@@ -234,7 +234,7 @@ static int start_handles(struct server *server, struct vta_error *error)
 void server_clear(struct server *server)
 {
     uv_loop_close(&server->loop);
-    pool_clear(&server->workers);
+    template_clear(&server->template);
     inbox_pool_clear(&server->buffers);
     msgpack_zone_destroy(&server->zone);
     vta_reply_clear(&server->reply);
@@ -268,7 +268,7 @@ int server_start(struct server *server, struct config *config, const struct conf
     if (rc == 0 && server->config.serve_tracker != NULL)
         rc = listen_tracker(server, server->config.serve_tracker, error);
     if (rc == 0) {
-        pool_open(&server->workers, server);
+        template_open(&server->template, server);
         tracker_client_open(&server->tracker_client, server);
         return 0;
     }

@@ -14,8 +14,8 @@
 #include "config.h"
 #include "inbox.h"
 #include "listen.h"
-#include "pool.h"
 #include "service/service.h"
+#include "template.h"
 #include "tracker_client.h"
 #include "tracker_server.h"
 
@@ -41,7 +41,7 @@ struct server {
     uv_timer_t watchdog, grace;
     struct busy_poll busy_poll;
 
-    struct pool workers;                  /* of TVM sessions */
+    struct template template;             /* of TVM sessions' workers */
     struct tracker_client tracker_client; /* which offers them */
     struct tracker_server tracker;        /* at which others do */
 

@@ -59,18 +59,17 @@ static struct stream *of(const struct transport *transport)
     return (struct stream *)transport;
 }
 
+static bool is_open(const struct stream *stream)
+{
+    return stream->state == STREAM_PAUSED || stream->state == STREAM_READING;
+}
+
 static void tell_ended(struct stream *stream, const char *reason)
 {
-    switch (stream->state) {
-    case STREAM_PAUSED:
-    case STREAM_READING:
-        stream->state = STREAM_ENDED;
-        stream->transport.events->ended(stream->transport.owner, reason);
-        break;
-    case STREAM_ENDED:
-    case STREAM_CLOSING:
-        break;
-    }
+    if (!is_open(stream))
+        return;
+    stream->state = STREAM_ENDED;
+    stream->transport.events->ended(stream->transport.owner, reason);
 }
 
 /* ---- Hang-ups ------------------------------------------------------------------------------ */
@@ -165,35 +164,13 @@ static void pause_reading(struct stream *stream)
 static void stream_read(struct transport *transport, bool on)
 {
     struct stream *stream = of(transport);
-    switch (stream->state) {
-    case STREAM_PAUSED:
-        if (on)
-            resume(stream);
-        break;
-    case STREAM_READING:
-        if (!on)
-            pause_reading(stream);
-        break;
-    case STREAM_ENDED:
-    case STREAM_CLOSING:
-        break;
-    }
+    if (on && stream->state == STREAM_PAUSED)
+        resume(stream);
+    else if (!on && stream->state == STREAM_READING)
+        pause_reading(stream);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------- */
-
-static bool is_open(const struct stream *stream)
-{
-    switch (stream->state) {
-    case STREAM_PAUSED:
-    case STREAM_READING:
-        return true;
-    case STREAM_ENDED:
-    case STREAM_CLOSING:
-        break;
-    }
-    return false;
-}
 
 static void on_written(uv_write_t *request, int status)
 {

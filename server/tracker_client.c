@@ -120,7 +120,7 @@ static void go_on(struct tracker_client *client)
     if (now >= client->poll_at) {
         client->poll_at = now + config_of(client)->tracker_poll_ms;
         ask(client, TVM_TRACKER_PENDING, NULL);
-    } else if (offer != NULL && pool_is_open(&client->server->workers)) {
+    } else if (offer != NULL && template_is_open(&client->server->template)) {
         put(client, offer);
     } else {
         enter(client, TRACKER_IDLE, client->poll_at - now);

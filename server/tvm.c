@@ -7,14 +7,12 @@
 
 #include "connection.h"
 #include "log.h"
-#include "pool.h"
 #include "proto/tvm_handshake.h"
 #include "server.h"
+#include "template.h"
 
 struct tvm {
     struct connection *connection;
-    struct pool_request request;
-    struct tracker_offer *offer; /* of a tracker, that the client has come for; or NULL */
     uint64_t timeout_ms;
     size_t begin, end, size; /* of bytes: the first one after the handshake; arrived; room */
     uint8_t bytes[];
@@ -36,19 +34,6 @@ void tvm_free(struct tvm *tvm)
     free(tvm);
 }
 
-/* There is no session after all. */
-static void give_back_offer(struct tvm *tvm)
-{
-    tracker_client_give_back(&tvm->connection->server->tracker_client, tvm->offer);
-    tvm->offer = NULL;
-}
-
-void tvm_close(struct tvm *tvm)
-{
-    pool_cancel(&tvm->connection->server->workers, &tvm->request);
-    give_back_offer(tvm);
-}
-
 void tvm_room(struct tvm *tvm, uint8_t **bytes, size_t *nbytes)
 {
     *bytes = tvm->bytes + tvm->end;
@@ -59,7 +44,6 @@ static void refuse(struct tvm *tvm, uint32_t code, const struct vta_error *error
 {
     uint8_t answer[TVM_HANDSHAKE_MAX];
     size_t nbytes = tvm_handshake_answer(answer, code, "");
-    give_back_offer(tvm);
     connection_last_word(tvm->connection, answer, nbytes, error->message);
 }
 
@@ -69,42 +53,46 @@ static uint32_t answer_code(int code)
     return code == VTA_ELIMIT ? TVM_KEY_IN_USE : TVM_NOT_TVM_SERVER;
 }
 
-/* The welcome goes out before the socket does, so that client and worker wake up together. */
-static void on_ready(struct pool_request *request, struct worker_process *worker)
+/* The welcome goes out before a worker can answer anything. offer: of a tracker, that the client
+ * has come for, or NULL; the worker gives it back. */
+static void begin_session(struct tvm *tvm, struct tracker_offer *offer)
 {
-    struct tvm *tvm = (struct tvm *)((char *)request - offsetof(struct tvm, request));
     struct connection *connection = tvm->connection;
     struct transport *transport = connection->transport;
+    struct template *template = &connection->server->template;
     const struct config *config = &connection->server->config;
-    const char *key = tvm->offer != NULL ? config->tracker_key : config->tvm_key;
+    const char *key = offer != NULL ? config->tracker_key : config->tvm_key;
     uint8_t answer[TVM_HANDSHAKE_MAX];
+    struct worker_process *worker;
     struct vta_error error = { .insn = -1 };
 
-    size_t nbytes = tvm_handshake_answer(answer, TVM_MAGIC, key != NULL ? key : "");
-    int rc = transport_write(transport, answer, nbytes, NULL, 0);
-    if (rc < 0 || transport_unsent(transport) > 0) {
-        connection_close(connection, "the peer does not take the handshake's answer");
+    int rc = template_admit(template, &error);
+    if (rc == 0)
+        rc = worker_process_new(&worker, template, false, &error);
+    if (rc != 0) {
+        tracker_client_give_back(&connection->server->tracker_client, offer);
+        refuse(tvm, answer_code(rc), &error);
         return;
     }
+    transport_read(transport, false); /* the rest is the worker's */
+    size_t nbytes = tvm_handshake_answer(answer, TVM_MAGIC, key != NULL ? key : "");
     const struct worker_session session = { .id = connection->id,
                                             .peer = transport->peer,
                                             .timeout_ms = tvm->timeout_ms,
                                             .fd = transport_descriptor(transport),
                                             .early = tvm->bytes + tvm->begin,
                                             .early_bytes = tvm->end - tvm->begin,
-                                            .offer = tvm->offer };
-    if (worker_process_serve(worker, &session, &error) != 0) {
+                                            .offer = offer };
+    if (transport_write(transport, answer, nbytes, NULL, 0) < 0 ||
+        transport_unsent(transport) > 0) {
+        worker_process_kill(worker, "not needed");
+        tracker_client_give_back(&connection->server->tracker_client, offer);
+        connection_close(connection, "the peer does not take the handshake's answer");
+    } else if (worker_process_serve(worker, &session, &error) != 0) {
         connection_close(connection, "%s", error.message);
-        return;
+    } else {
+        connection_handed_over(connection);
     }
-    tvm->offer = NULL;
-    connection_handed_over(connection);
-}
-
-static void on_failed(struct pool_request *request, const struct vta_error *error)
-{
-    struct tvm *tvm = (struct tvm *)((char *)request - offsetof(struct tvm, request));
-    refuse(tvm, answer_code(error->code), error);
 }
 
 /* "KEY" for a message: what is printable of a client's word. */
@@ -121,9 +109,10 @@ static void on_handshake(struct tvm *tvm, const struct tvm_handshake *handshake)
     struct server *server = tvm->connection->server;
     const char *key = server->config.tvm_key != NULL ? server->config.tvm_key : "";
     struct vta_error error = { .insn = -1 };
-    if (!tvm_handshake_matches(handshake, key))
-        tvm->offer = tracker_client_take(&server->tracker_client, handshake);
-    if (tvm->offer == NULL && !tvm_handshake_matches(handshake, key)) {
+    const bool plain = tvm_handshake_matches(handshake, key);
+    struct tracker_offer *offer =
+        plain ? NULL : tracker_client_take(&server->tracker_client, handshake);
+    if (!plain && offer == NULL) {
         char shown[64];
         show_key(shown, sizeof shown, handshake);
         vta_error_set(&error, VTA_ENOTFOUND, "TVM handshake: the key '%s' is not 'client:%s'",
@@ -133,11 +122,7 @@ static void on_handshake(struct tvm *tvm, const struct tvm_handshake *handshake)
     }
     tvm->begin = handshake->bytes;
     tvm->timeout_ms = handshake->timeout_ms;
-    tvm->request.ready = on_ready;
-    tvm->request.failed = on_failed;
-    connection_queued(tvm->connection);
-    if (pool_request(&server->workers, &tvm->request, &error) != 0)
-        refuse(tvm, answer_code(error.code), &error);
+    begin_session(tvm, offer);
 }
 
 void tvm_arrived(struct tvm *tvm, size_t nbytes)

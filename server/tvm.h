@@ -1,5 +1,5 @@
-/* tvm.h: what the daemon does for a TVM client: takes the handshake, finds a worker, hands the
- * socket over. Everything after that is between the client and its worker.
+/* tvm.h: what the daemon does for a TVM client: takes the handshake, has a worker made,
+ * hands the socket over. Everything after that is between the client and its worker.
  */
 #ifndef VTA_SERVER_TVM_H
 #define VTA_SERVER_TVM_H
@@ -17,8 +17,5 @@ void tvm_free(struct tvm *tvm); /* NULL is allowed */
 void tvm_room(struct tvm *tvm, uint8_t **bytes, size_t *nbytes);
 /* That many more bytes are there; 0 after tvm_open. */
 void tvm_arrived(struct tvm *tvm, size_t nbytes);
-
-/* The connection is closed: waits for no worker any more. */
-void tvm_close(struct tvm *tvm);
 
 #endif

@@ -3,9 +3,12 @@
 #include "worker_channel.h"
 
 #include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#define MESSAGES_AT_ONCE 64 /* per return to the loop */
+#define SOCK_BYTES       (160 << 10) /* for the largest message */
+#define MESSAGES_AT_ONCE 64          /* per return to the loop */
 
 static uint64_t now_ms(const struct worker_channel *channel)
 {
@@ -49,16 +52,10 @@ static void on_readable(uv_poll_t *poll, int status, int events);
 static void on_second(uv_timer_t *timer)
 {
     struct worker_channel *channel = timer->data;
-    switch (channel->state) {
-    case WORKER_CHANNEL_THROTTLED:
-        channel->state = WORKER_CHANNEL_OPEN;
-        uv_poll_start(&channel->poll, UV_READABLE, on_readable);
-        break;
-    case WORKER_CHANNEL_OPEN:
-    case WORKER_CHANNEL_HUNG_UP:
-    case WORKER_CHANNEL_CLOSED:
-        break;
-    }
+    if (channel->state != WORKER_CHANNEL_THROTTLED)
+        return;
+    channel->state = WORKER_CHANNEL_OPEN;
+    uv_poll_start(&channel->poll, UV_READABLE, on_readable);
 }
 
 /* Only while it is OPEN. */
@@ -67,7 +64,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     struct worker_channel *channel = poll->data;
     (void)status;
     (void)events;
-    if (!hear(channel, MESSAGES_AT_ONCE)) {
+    bool there = hear(channel, MESSAGES_AT_ONCE);
+    if (channel->state == WORKER_CHANNEL_CLOSED)
+        return; /* by its owner, for what was said */
+    if (!there) {
         channel->state = WORKER_CHANNEL_HUNG_UP;
         uv_poll_stop(poll);
         channel->events->hung_up(channel->owner);
@@ -76,6 +76,25 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         uv_poll_stop(poll);
         uv_timer_start(&channel->pause, on_second, 1000 - now_ms(channel) % 1000, 0);
     }
+}
+
+int worker_channel_pair(int ends[2], struct vta_error *error)
+{
+    int size = SOCK_BYTES;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return vta_error_set(error, VTA_EIO, "socketpair: %s", strerror(errno));
+    for (int i = 0; i < 2; i++)
+        setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    return 0;
+}
+
+int worker_channel_say(int channel, const struct channel_head *head, const void *payload,
+                       size_t nbytes, int fd, struct vta_error *error)
+{
+    if (channel_send(channel, head, payload, nbytes, fd, false) == 0 || errno == ECONNRESET ||
+        errno == EPIPE)
+        return 0;
+    return vta_error_set(error, VTA_EIO, "a worker's channel: %s", strerror(errno));
 }
 
 void worker_channel_open(struct worker_channel *channel, uv_loop_t *loop, int fd,

@@ -45,6 +45,15 @@ struct worker_channel {
     unsigned messages;
 };
 
+/* A pair of sockets: the daemon's end, and the other one. */
+int worker_channel_pair(int ends[2], struct vta_error *error);
+
+/* Says something at the daemon's end, with a descriptor unless fd is negative. That the other end
+ * is gone is no error: its process has ended, or the template that held it, and that is heard of.
+ */
+int worker_channel_say(int channel, const struct channel_head *head, const void *payload,
+                       size_t nbytes, int fd, struct vta_error *error);
+
 /* Begins to read from a socket, which becomes the channel's. */
 void worker_channel_open(struct worker_channel *channel, uv_loop_t *loop, int fd,
                          const struct worker_channel_events *events, void *owner);

@@ -4,31 +4,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "log.h"
-#include "pool.h"
 #include "server.h"
+#include "template.h"
+#include "worker_furnish.h"
 #include "worker_limits.h"
-#include "worker_spawn.h"
 
 #define START_MS 10000 /* for a process to be ready */
 
 static const struct config *config_of(const struct worker_process *worker)
 {
-    return &worker->pool->server->config;
+    return &worker->template->server->config;
 }
 
 static uint64_t now_ms(const struct worker_process *worker)
 {
-    return uv_now(&worker->pool->server->loop);
+    return uv_now(&worker->template->server->loop);
 }
 
 /* ---- References ---------------------------------------------------------------------------- */
@@ -37,10 +35,9 @@ static void release(struct worker_process *worker)
 {
     if (--worker->references > 0)
         return;
-    struct pool *pool = worker->pool;
     if (worker->page != NULL)
         munmap(worker->page, sizeof *worker->page);
-    pool_worker_gone(pool, worker);
+    template_worker_gone(worker->template, worker);
     free(worker);
 }
 
@@ -61,7 +58,8 @@ static void on_client_closed(uv_handle_t *handle)
 static void on_removal(uv_work_t *work)
 {
     struct worker_process *worker = work->data;
-    worker->removal_rc = scratch_remove_some(worker->scratch, SCRATCH_SLICE_MS);
+    if (worker->scratch[0] != '\0')
+        worker->removal_rc = scratch_remove_some(worker->scratch, SCRATCH_SLICE_MS);
 }
 
 static void after_removal(uv_work_t *work, int status)
@@ -69,7 +67,7 @@ static void after_removal(uv_work_t *work, int status)
     struct worker_process *worker = work->data;
     (void)status;
     if (worker->removal_rc == -EAGAIN) {
-        uv_queue_work(&worker->pool->server->loop, work, on_removal, after_removal);
+        uv_queue_work(&worker->template->server->loop, work, on_removal, after_removal);
         return;
     }
     if (worker->removal_rc != 0)
@@ -79,60 +77,13 @@ static void after_removal(uv_work_t *work, int status)
 
 /* ---- The end -------------------------------------------------------------------------------- */
 
-static void end(struct worker_process *worker, enum worker_state state, const char *format,
-                va_list args)
-{
-    worker->state = state;
-    worker->code = 0;
-    vsnprintf(worker->reason, sizeof worker->reason, format, args);
-    uv_timer_stop(&worker->timer);
-    child_kill(&worker->child);
-}
-
-void worker_process_kill(struct worker_process *worker, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    switch (worker->state) {
-    case WORKER_STARTING:
-        end(worker, WORKER_ABORTED, format, args);
-        break;
-    case WORKER_IDLE:
-        end(worker, WORKER_RETIRED, format, args);
-        break;
-    case WORKER_SERVING:
-        end(worker, WORKER_KILLED, format, args);
-        break;
-    case WORKER_ABORTED: /* is killed already, and its reason stays */
-    case WORKER_RETIRED:
-    case WORKER_KILLED:
-    case WORKER_REAPED:
-        break;
-    }
-    va_end(args);
-}
-
-static void break_rules(void *owner)
-{
-    worker_process_kill(owner, "the worker does not keep to the channel's rules");
-}
-
-/* "", or how the process ended where it was not by its own will. */
-static void describe_status(char *text, size_t size, int status)
-{
-    text[0] = '\0';
-    if (WIFSIGNALED(status))
-        snprintf(text, size, " (signal %d, %s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else if (WEXITSTATUS(status) != 0)
-        snprintf(text, size, " (exit status %d)", WEXITSTATUS(status));
-}
-
-/* One that has said why it ends, ends by itself; one that was killed has ended as it should. */
-static void log_session_end(const struct worker_process *worker, bool killed, int status)
+/* A process that has said why it ends, ends by itself; one that was killed has ended as it should.
+ */
+static void log_end(const struct worker_process *worker, bool killed, int status)
 {
     char how[96];
     bool crashed = !killed && (worker->reason[0] == '\0' || status != 0);
-    describe_status(how, sizeof how, status);
+    child_describe(how, sizeof how, status);
     log_line(crashed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
              "session %llu from %s ended: %s; %.3f s, TVM, worker %d%s",
              (unsigned long long)worker->id, worker->peer,
@@ -140,29 +91,33 @@ static void log_session_end(const struct worker_process *worker, bool killed, in
              (double)(now_ms(worker) - worker->began_ms) / 1000, (int)worker->pid, how);
 }
 
-/* Says how it ended, to the log or, without a session, in its reason, which the pool tells. */
-static void tell_end(struct worker_process *worker, int status)
+/* Of one without a session the template judges the reason. */
+static void complete_reason(struct worker_process *worker, int status)
 {
-    size_t length;
-    switch (worker->state) {
-    case WORKER_SERVING:
-        log_session_end(worker, false, status);
-        break;
-    case WORKER_KILLED:
-        log_session_end(worker, true, status);
-        break;
-    case WORKER_STARTING:
-    case WORKER_IDLE:
-    case WORKER_ABORTED:
-    case WORKER_RETIRED:
-        if (worker->reason[0] == '\0')
-            snprintf(worker->reason, sizeof worker->reason, "the process died");
-        length = strlen(worker->reason);
-        describe_status(worker->reason + length, sizeof worker->reason - length, status);
-        break;
-    case WORKER_REAPED:
-        break;
-    }
+    if (worker->reason[0] == '\0')
+        snprintf(worker->reason, sizeof worker->reason, "the process died");
+    size_t length = strlen(worker->reason);
+    child_describe(worker->reason + length, sizeof worker->reason - length, status);
+}
+
+/* There is no process any more. */
+static void finish(struct worker_process *worker, bool killed, int status)
+{
+    worker->state = WORKER_OVER;
+    if (worker->id != 0)
+        log_end(worker, killed, status);
+    else
+        complete_reason(worker, status);
+    worker_channel_close(&worker->channel);
+    free(worker->early);
+    worker->early = NULL;
+    uv_close((uv_handle_t *)&worker->timer, on_handle_closed);
+    if (worker->client_fd >= 0)
+        uv_close((uv_handle_t *)&worker->client, on_client_closed);
+    worker->removal.data = worker;
+    uv_queue_work(&worker->template->server->loop, &worker->removal, on_removal, after_removal);
+    tracker_client_give_back(&worker->template->server->tracker_client, worker->offer);
+    template_worker_over(worker->template, worker);
 }
 
 static void on_ended(struct child *child, int status)
@@ -170,18 +125,39 @@ static void on_ended(struct child *child, int status)
     struct worker_process *worker =
         (struct worker_process *)((char *)child - offsetof(struct worker_process, child));
     worker_channel_drain(&worker->channel); /* its last words */
-    tell_end(worker, status);
-    enum worker_state last = worker->state;
-    worker->state = WORKER_REAPED;
-    worker_channel_close(&worker->channel);
-    uv_close((uv_handle_t *)&worker->timer, on_handle_closed);
-    if (worker->client_fd >= 0)
-        uv_close((uv_handle_t *)&worker->client, on_client_closed);
-    worker->removal.data = worker;
-    uv_queue_work(&worker->pool->server->loop, &worker->removal, on_removal, after_removal);
-    tracker_client_give_back(&worker->pool->server->tracker_client, worker->offer);
-    pool_worker_ended(worker->pool, worker, last);
-    release(worker);
+    finish(worker, worker->state == WORKER_KILLED, status);
+}
+
+/* From now on it cannot say its first word any more, without which it ends. It may have said it. */
+static void settle(struct worker_process *worker)
+{
+    shutdown(worker->channel.fd, SHUT_RDWR);
+    worker_channel_drain(&worker->channel);
+}
+
+void worker_process_kill(struct worker_process *worker, const char *format, ...)
+{
+    va_list args;
+    if (worker->state == WORKER_STARTING)
+        settle(worker);
+    if (worker->state == WORKER_KILLED || worker->state == WORKER_OVER)
+        return; /* its reason stays */
+    va_start(args, format);
+    vsnprintf(worker->reason, sizeof worker->reason, format, args);
+    va_end(args);
+    worker->code = 0;
+    uv_timer_stop(&worker->timer);
+    if (worker->state == WORKER_STARTING) {
+        finish(worker, true, 0);
+    } else {
+        worker->state = WORKER_KILLED;
+        child_kill(&worker->child);
+    }
+}
+
+static void break_rules(void *owner)
+{
+    worker_process_kill(owner, "the worker does not keep to the channel's rules");
 }
 
 /* ---- What can be overdue --------------------------------------------------------------------- */
@@ -219,19 +195,9 @@ static void on_client(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     uv_poll_stop(poll);
-    switch (worker->state) {
-    case WORKER_SERVING:
-        worker->left_ms = now_ms(worker);
+    worker->left_ms = now_ms(worker);
+    if (worker->state == WORKER_RUNNING)
         watch_session(worker);
-        break;
-    case WORKER_STARTING:
-    case WORKER_IDLE:
-    case WORKER_ABORTED:
-    case WORKER_RETIRED:
-    case WORKER_KILLED:
-    case WORKER_REAPED:
-        break;
-    }
 }
 
 /* Before the worker has the socket, and makes it a blocking one. */
@@ -240,7 +206,7 @@ static void watch_client(struct worker_process *worker, int fd)
     worker->client_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (worker->client_fd < 0)
         return;
-    if (uv_poll_init(&worker->pool->server->loop, &worker->client, worker->client_fd) != 0) {
+    if (uv_poll_init(&worker->template->server->loop, &worker->client, worker->client_fd) != 0) {
         close(worker->client_fd);
         worker->client_fd = -1;
         return;
@@ -253,63 +219,27 @@ static void watch_client(struct worker_process *worker, int fd)
 static void on_timer(uv_timer_t *timer)
 {
     struct worker_process *worker = timer->data;
-    switch (worker->state) {
-    case WORKER_STARTING:
-        worker_process_kill(worker, "was not ready within %d ms", START_MS);
-        break;
-    case WORKER_SERVING:
+    if (worker->state == WORKER_RUNNING && worker->id != 0)
         watch_session(worker);
-        break;
-    case WORKER_IDLE:
-    case WORKER_ABORTED:
-    case WORKER_RETIRED:
-    case WORKER_KILLED:
-    case WORKER_REAPED:
-        break;
-    }
+    else
+        worker_process_kill(worker, "was not ready within %d ms", START_MS);
 }
 
 void worker_process_reloaded(struct worker_process *worker)
 {
-    switch (worker->state) {
-    case WORKER_SERVING:
+    if (worker->state == WORKER_RUNNING && worker->id != 0)
         watch_session(worker);
-        break;
-    case WORKER_STARTING:
-    case WORKER_IDLE:
-        worker_process_kill(worker, "its configuration has changed");
-        worker->state = WORKER_RETIRED;
-        break;
-    case WORKER_ABORTED: /* a failure of the old configuration's */
-        worker->state = WORKER_RETIRED;
-        break;
-    case WORKER_RETIRED:
-    case WORKER_KILLED:
-    case WORKER_REAPED:
-        break;
-    }
 }
 
 void worker_process_drain(struct worker_process *worker)
 {
     bool busy;
+    if (worker->state == WORKER_OVER)
+        return;
     atomic_store(&worker->page->stop, 1); /* before it is asked: who becomes idle later sees it */
     channel_since(worker->page, &busy);
-    switch (worker->state) {
-    case WORKER_SERVING:
-        if (!busy)
-            worker_process_kill(worker, "the server stops");
-        break;
-    case WORKER_STARTING:
-    case WORKER_IDLE:
+    if (worker->state != WORKER_RUNNING || !busy)
         worker_process_kill(worker, "the server stops");
-        break;
-    case WORKER_ABORTED:
-    case WORKER_RETIRED:
-    case WORKER_KILLED:
-    case WORKER_REAPED:
-        break;
-    }
 }
 
 /* ---- What the worker says -------------------------------------------------------------------- */
@@ -324,64 +254,46 @@ static void on_log(struct worker_process *worker, int level, const void *text, s
                         line);
 }
 
-/* Of a process that has ended since, too, the channel is heard to its end. */
-static bool is_alive(const struct worker_process *worker)
+/* Its first word, which only its own code can have said; another one can be anybody's. */
+static void on_started(struct worker_process *worker, pid_t pid)
 {
-    return worker->child.pid > 0;
+    if (worker->state != WORKER_STARTING) {
+        break_rules(worker);
+        return;
+    }
+    worker->state = WORKER_RUNNING;
+    worker->pid = pid;
+    free(worker->early);
+    worker->early = NULL;
+    child_adopt(&worker->template->children, &worker->child, pid);
+    if (worker->id == 0)
+        return;
+    log_info("session %llu from %s began: TVM, worker %d", (unsigned long long)worker->id,
+             worker->peer, (int)pid);
+    uv_timer_stop(&worker->timer);
+    watch_session(worker);
 }
 
-static void become_idle(struct worker_process *worker, const uint8_t *payload, size_t nbytes)
+static void on_ready(struct worker_process *worker, const uint8_t *payload, size_t nbytes)
 {
     static struct channel_ready ready;
-    if (nbytes != sizeof ready) {
+    if (worker->state != WORKER_RUNNING || worker->id != 0 || nbytes != sizeof ready) {
         break_rules(worker);
         return;
     }
     memcpy(&ready, payload, sizeof ready);
     ready.box[sizeof ready.box - 1] = '\0';
-    uv_timer_stop(&worker->timer);
-    worker->state = WORKER_IDLE;
-    pool_worker_ready(worker->pool, worker, &ready);
-}
-
-static void on_ready(struct worker_process *worker, const uint8_t *payload, size_t nbytes)
-{
-    switch (worker->state) {
-    case WORKER_STARTING:
-        if (is_alive(worker))
-            become_idle(worker, payload, nbytes);
-        break;
-    case WORKER_IDLE:
-    case WORKER_SERVING:
-        break_rules(worker);
-        break;
-    case WORKER_ABORTED: /* too late */
-    case WORKER_RETIRED:
-    case WORKER_KILLED:
-    case WORKER_REAPED:
-        break;
-    }
+    template_worker_ready(worker->template, worker, &ready);
 }
 
 /* Says why it ends; only its first word counts, and none after the daemon's own. */
 static void on_last_word(struct worker_process *worker, int code, const uint8_t *payload,
                          size_t nbytes)
 {
-    switch (worker->state) {
-    case WORKER_STARTING:
-    case WORKER_IDLE:
-    case WORKER_SERVING:
-        if (worker->reason[0] != '\0')
-            break;
-        channel_clean_line(worker->reason, payload, nbytes);
-        worker->code = code;
-        break;
-    case WORKER_ABORTED:
-    case WORKER_RETIRED:
-    case WORKER_KILLED:
-    case WORKER_REAPED:
-        break;
-    }
+    if (worker->state == WORKER_KILLED || worker->reason[0] != '\0')
+        return;
+    channel_clean_line(worker->reason, payload, nbytes);
+    worker->code = code;
 }
 
 static void on_message(void *owner, const struct channel_head *head, const uint8_t *payload,
@@ -389,6 +301,9 @@ static void on_message(void *owner, const struct channel_head *head, const uint8
 {
     struct worker_process *worker = owner;
     switch (head->type) {
+    case CHANNEL_STARTED:
+        on_started(worker, head->number);
+        break;
     case CHANNEL_READY:
         on_ready(worker, payload, nbytes);
         break;
@@ -404,11 +319,15 @@ static void on_message(void *owner, const struct channel_head *head, const uint8
     }
 }
 
-/* The end of the channel is the end of the process, or is made it; the status follows. */
+/* The end of the channel is the end of the process, or is made it; the status follows. Before its
+ * first word it is the template that could not fork, and says why, or has ended, which follows. */
 static void on_hung_up(void *owner)
 {
     struct worker_process *worker = owner;
-    child_kill(&worker->child);
+    if (worker->state != WORKER_STARTING)
+        child_kill(&worker->child);
+    else if (worker->reason[0] != '\0')
+        finish(worker, false, 0);
 }
 
 static void on_channel_closed(void *owner)
@@ -422,34 +341,64 @@ static const struct worker_channel_events channel_events = {
 
 /* ---- The beginning --------------------------------------------------------------------------- */
 
-static void watch(struct worker_process *worker, int channel)
+static void link_in(struct worker_process *worker)
 {
-    uv_loop_t *loop = &worker->pool->server->loop;
-    uv_timer_init(loop, &worker->timer);
-    worker->timer.data = worker;
-    worker->references = 4; /* child, channel, timer, removal */
-    worker_channel_open(&worker->channel, loop, channel, &channel_events, worker);
-    wake_in(worker, START_MS);
+    struct template *template = worker->template;
+    worker->next = template->workers;
+    if (worker->next != NULL)
+        worker->next->previous = worker;
+    template->workers = worker;
 }
 
-int worker_process_start(struct worker_process **made, struct pool *pool, struct vta_error *error)
+static void watch(struct worker_process *worker, int channel)
 {
-    int channel;
+    uv_loop_t *loop = &worker->template->server->loop;
+    worker->references = 3; /* channel, timer, removal */
+    worker_channel_open(&worker->channel, loop, channel, &channel_events, worker);
+    uv_timer_init(loop, &worker->timer);
+    worker->timer.data = worker;
+    wake_in(worker, START_MS);
+    link_in(worker);
+}
+
+/* The process is asked for first, so that it comes into being while the rest is made. */
+int worker_process_new(struct worker_process **made, struct template *template, bool trial,
+                       struct vta_error *error)
+{
+    int ends[2];
     struct worker_process *worker = calloc(1, sizeof *worker);
     if (worker == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory for a worker");
-    worker->pool = pool;
-    worker->state = WORKER_STARTING;
+    worker->template = template;
     worker->client_fd = -1;
     worker->child.ended = on_ended;
-    int rc = worker_spawn(worker, &channel, error);
+    int rc = worker_channel_pair(ends, error);
     if (rc != 0) {
         free(worker);
         return rc;
     }
-    worker->pid = worker->child.pid;
-    watch(worker, channel);
+    rc = template_fork(template, ends[1], error);
+    close(ends[1]);
+    watch(worker, ends[0]);
+    if (rc == 0)
+        rc = worker_furnish(worker, trial, error);
+    if (rc != 0)
+        worker_process_kill(worker, "%s", error->message);
     *made = worker;
+    return rc;
+}
+
+/* Until it is certain that there is a process. */
+static int keep_early(struct worker_process *worker, const struct worker_session *session,
+                      struct vta_error *error)
+{
+    worker->early_bytes = session->early_bytes;
+    if (session->early_bytes == 0)
+        return 0;
+    worker->early = malloc(session->early_bytes);
+    if (worker->early == NULL)
+        return vta_error_set(error, VTA_ENOMEM, "no memory for a worker");
+    memcpy(worker->early, session->early, session->early_bytes);
     return 0;
 }
 
@@ -457,22 +406,46 @@ int worker_process_serve(struct worker_process *worker, const struct worker_sess
                          struct vta_error *error)
 {
     const struct channel_head head = { .type = CHANNEL_SESSION, .id = session->id };
-    channel_busy(worker->page, false);
-    watch_client(worker, session->fd);
-    if (channel_send(worker->channel.fd, &head, session->early, session->early_bytes, session->fd,
-                     false) != 0) {
-        vta_error_set(error, VTA_EIO, "worker %d: %s", (int)worker->pid, strerror(errno));
-        worker_process_kill(worker, "took no session");
-        return VTA_EIO;
-    }
-    worker->state = WORKER_SERVING;
     worker->id = session->id;
     worker->timeout_ms = session->timeout_ms;
     worker->offer = session->offer;
     worker->began_ms = now_ms(worker);
     snprintf(worker->peer, sizeof worker->peer, "%s", session->peer);
-    log_info("session %llu from %s began: TVM, worker %d", (unsigned long long)worker->id,
-             worker->peer, (int)worker->pid);
-    watch_session(worker);
-    return 0;
+    channel_busy(worker->page, false);
+    watch_client(worker, session->fd);
+    int rc = keep_early(worker, session, error);
+    if (rc == 0)
+        rc = worker_channel_say(worker->channel.fd, &head, session->early, session->early_bytes,
+                                session->fd, error);
+    if (rc != 0)
+        worker_process_kill(worker, "%s", error->message);
+    return rc;
+}
+
+void worker_process_renew(struct worker_process *worker)
+{
+    struct worker_process *other;
+    struct vta_error error = { .insn = -1 };
+    const struct worker_session session = { .id = worker->id,
+                                            .peer = worker->peer,
+                                            .timeout_ms = worker->timeout_ms,
+                                            .fd = worker->client_fd,
+                                            .early = worker->early,
+                                            .early_bytes = worker->early_bytes,
+                                            .offer = worker->offer };
+    if (worker->state != WORKER_STARTING || worker->id == 0)
+        return;
+    worker_channel_drain(&worker->channel);
+    if (worker->state != WORKER_STARTING)
+        return; /* the process is there */
+    settle(worker);
+    vta_error_set(&error, VTA_EIO, "the template of TVM workers has ended");
+    /* One that has come between the two could not be heard any more. */
+    if (worker->state == WORKER_STARTING && worker->client_fd >= 0 &&
+        worker_process_new(&other, worker->template, false, &error) == 0) {
+        worker->id = 0; /* the session, and what is said of its end, is the other one's */
+        worker->offer = NULL;
+        worker_process_serve(other, &session, &error);
+    }
+    worker_process_kill(worker, "%s", error.message);
 }

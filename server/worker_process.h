@@ -1,16 +1,13 @@
-/* worker_process.h: one worker process as the daemon sees it: started, told what it needs, given a
- * session, watched, heard and buried.
+/* worker_process.h: one worker process as the daemon sees it: asked for, given a session, watched,
+ * heard and buried.
  *
- *     STARTING ──ready──▶ IDLE ──session──▶ SERVING
- *         │                │                   │
- *       kill             kill                kill
- *         ▼                ▼                   ▼
- *      ABORTED ─reload─▶ RETIRED             KILLED
+ *     STARTING ──its first word──▶ RUNNING ──kill──▶ KILLED
+ *         │                           └──its end is seen─┴──▶ OVER
+ *         └──kill, or renewed─────────────────────────────────▲
  *
- * Any state goes to REAPED when the end of the process is seen; that one is over when the scratch
- * folder is gone and the handles are closed. A reload retires what knows the old configuration and
- * has no session. A worker runs code of a client's: nothing that it says is trusted, and whatever
- * it does costs at most itself.
+ * OVER ends when the scratch folder is gone and the handles are closed. A worker runs code of a
+ * client's: nothing that it says is trusted but its first word, which comes before that code, and
+ * whatever it does costs at most itself.
  */
 #ifndef VTA_SERVER_WORKER_PROCESS_H
 #define VTA_SERVER_WORKER_PROCESS_H
@@ -21,42 +18,42 @@
 #include "scratch.h"
 #include "worker_channel.h"
 
-struct pool;
+struct template;
 struct tracker_offer;
 
 enum worker_state {
-    WORKER_STARTING,
-    WORKER_IDLE,
-    WORKER_SERVING,
-    WORKER_ABORTED, /* was not ready in time, or breaks the rules: a start that has failed */
-    WORKER_RETIRED, /* was let go: its end says nothing about the next one */
-    WORKER_KILLED,  /* its session counts until the end of the process is seen */
-    WORKER_REAPED
+    WORKER_STARTING, /* whether there is a process is not known */
+    WORKER_RUNNING,
+    WORKER_KILLED, /* its session counts until the end of the process is seen */
+    WORKER_OVER
 };
 
 struct worker_process {
-    struct worker_process *previous, *next; /* pool's list */
-    struct pool *pool;
+    struct worker_process *previous, *next; /* template's list */
+    struct template *template;
     enum worker_state state;
-    unsigned references; /* child, channel, timer, removal of the folder; client, where watched */
+    unsigned references; /* channel, timer, removal of the folder; client, if watched */
     struct child child;
-    pid_t pid; /* for the log, also after its end */
+    pid_t pid; /* for the log, also after its end; 0: not known */
     struct worker_channel channel;
     struct channel_page *page;
     uv_timer_t timer; /* the next thing that could be overdue */
     uv_work_t removal;
     int removal_rc;
     char scratch[SCRATCH_PATH_MAX];
-    /* Why it ends. In STARTING, IDLE and SERVING the worker's own word, which may be a lie, and ""
-     * where it has said nothing; in ABORTED, RETIRED and KILLED the daemon's. */
+    /* Why it ends. In STARTING and RUNNING the worker's own word, which may be a lie, and "" if it
+     * has said nothing; in KILLED the daemon's; in OVER of a trial also if it was none. */
     char reason[CHANNEL_LINE_MAX];
     int code; /* that came with the worker's own */
 
     /* Of the session. */
-    uint64_t id, began_ms, timeout_ms;
+    uint64_t id; /* 0: there is none */
+    uint64_t began_ms, timeout_ms;
+    void *early; /* of the session, in STARTING; owned */
+    size_t early_bytes;
     uv_poll_t client; /* whether the client is still there; client_fd is another of its socket */
     int client_fd;    /* -1: not watched */
-    /* Since when the client says nothing more; 0: it may. One more limit while it is SERVING, and
+    /* Since when the client says nothing more; 0: it may. One more limit while it is RUNNING, and
      * no state: the worker does not know it, and no other event means something else. */
     uint64_t left_ms;
     /* That its client came for; NULL: none. */
@@ -64,9 +61,10 @@ struct worker_process {
     char peer[160];
 };
 
-/* Starts one. It tells the pool (pool_worker_ready, pool_worker_ended, pool_worker_gone). */
-int worker_process_start(struct worker_process **worker, struct pool *pool,
-                         struct vta_error *error);
+/* Asks the template for one, and makes what it needs. trial: no session comes. It tells the
+ * template (template_worker_ready, …_over, …_gone), also after a failure. */
+int worker_process_new(struct worker_process **worker, struct template *template, bool trial,
+                       struct vta_error *error);
 
 struct worker_session {
     uint64_t id;
@@ -78,10 +76,14 @@ struct worker_session {
     size_t early_bytes;          /* at most CHANNEL_EARLY_MAX */
 };
 
-/* Gives an idle worker its session, whose end gives the offer back. VTA_EIO where the worker does
- * not take it; it is ended then, and the offer stays the caller's. */
+/* Gives it its session, at once after it was made. Its end gives the offer back. After a failure it
+ * is ended. */
 int worker_process_serve(struct worker_process *worker, const struct worker_session *session,
                          struct vta_error *error);
+
+/* The template has ended: a session whose process was not forked yet gets another worker, in the
+ * place of this one. */
+void worker_process_renew(struct worker_process *worker);
 
 /* Ends it now; the first reason given is the one that is logged. */
 void worker_process_kill(struct worker_process *worker, const char *format, ...) VTA_PRINTF(2, 3);
@@ -89,7 +91,7 @@ void worker_process_kill(struct worker_process *worker, const char *format, ...)
 /* The daemon stops: a worker that is busy may finish the request that it is at. */
 void worker_process_drain(struct worker_process *worker);
 
-/* The configuration has changed: a session has new limits, what has none is retired. */
+/* The configuration has changed: a session has new limits. */
 void worker_process_reloaded(struct worker_process *worker);
 
 #endif

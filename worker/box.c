@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,30 +85,14 @@ static int drop_capabilities(struct vta_error *error)
     return 0;
 }
 
-static int drop_privileges(const struct passwd *user, struct vta_error *error)
+static int drop_privileges(const struct box_options *options, bool root, struct vta_error *error)
 {
-    if (user != NULL &&
-        (setgroups(0, NULL) != 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) != 0 ||
-         setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0))
-        return vta_error_set(error, VTA_EIO, "box: becoming %s: %s", user->pw_name,
+    if (root &&
+        (setgroups(0, NULL) != 0 || setresgid(options->gid, options->gid, options->gid) != 0 ||
+         setresuid(options->uid, options->uid, options->uid) != 0))
+        return vta_error_set(error, VTA_EIO, "box: becoming user %u: %s", options->uid,
                              strerror(errno));
     return drop_capabilities(error);
-}
-
-/* The user to become, looked up while files can be read; NULL where the process is not root. */
-static int find_user(const char *name, const struct passwd **user, struct vta_error *error)
-{
-    *user = NULL;
-    if (geteuid() != 0)
-        return 0;
-    errno = 0;
-    *user = getpwnam(name);
-    if (*user == NULL)
-        return vta_error_set(error, VTA_ECONFIG, "box: there is no user '%s'%s%s", name,
-                             errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
-    if ((*user)->pw_uid == 0)
-        return vta_error_set(error, VTA_ECONFIG, "box: user '%s' is root itself", name);
-    return 0;
 }
 
 /* Landlock hides what files hold; a root folder of its own hides that they are there, too. */
@@ -141,7 +124,7 @@ static int enter_view(const struct box_options *options, bool root, struct box_r
 
 static int enter_filter(struct box_report *report, struct vta_error *error)
 {
-    int rc = box_filter_worker(report->viewless, error);
+    int rc = box_filter_worker(error);
     if (rc == 0)
         say(report, true, "seccomp");
     else if (rc == VTA_EUNSUPPORTED)
@@ -149,20 +132,25 @@ static int enter_filter(struct box_report *report, struct vta_error *error)
     return rc == VTA_EUNSUPPORTED ? 0 : rc;
 }
 
+int box_prepare(struct vta_error *error)
+{
+    bool viewless = !box_view_has_landlock() && geteuid() != 0;
+    return box_filter_prepare(viewless, error);
+}
+
 int box_enter(const struct box_options *options, struct box_report *report, struct vta_error *error)
 {
-    const struct passwd *user;
+    bool root = geteuid() == 0;
     *report = (struct box_report){ .complete = true };
-    int rc = find_user(options->user, &user, error);
-    if (rc != 0)
-        return rc;
+    if (root && options->uid == 0)
+        return vta_error_set(error, VTA_ECONFIG, "box: the user to become is root itself");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return vta_error_set(error, VTA_EIO, "box: no_new_privs: %s", strerror(errno));
-    rc = enter_view(options, user != NULL, report, error);
+    int rc = enter_view(options, root, report, error);
     if (rc == 0)
         rc = limit_all(options, error);
     if (rc == 0)
-        rc = drop_privileges(user, error);
+        rc = drop_privileges(options, root, error);
     if (rc != 0)
         return rc;
     /* After the change of user, which resets both: memory that others cannot read, and an end

@@ -15,7 +15,7 @@
 
 struct box_options {
     const char *scratch;   /* absolute path */
-    const char *user;      /* to become when root */
+    uint32_t uid, gid;     /* to become when root */
     uint64_t memory_bytes; /* address space */
     uint64_t file_bytes;   /* of one file */
     uint32_t cpu_s;        /* 0: no limit */
@@ -30,8 +30,11 @@ struct box_report {
     char text[1024]; /* what the box is made of, and what is missing and why; one line */
 };
 
-/* Enters; there is no way back. The process has one thread. A part that the kernel lacks is said
- * in the report; VTA_ECONFIG and VTA_EIO are for what should have worked. */
+/* Makes once what every process needs that is forked from this one, and that is slow to make. */
+int box_prepare(struct vta_error *error);
+
+/* Enters, prepared; there is no way back. The process has one thread. A part that the kernel lacks
+ * is said in the report; VTA_ECONFIG and VTA_EIO are for what should have worked. */
 int box_enter(const struct box_options *options, struct box_report *report,
               struct vta_error *error);
 

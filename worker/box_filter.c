@@ -4,15 +4,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Names, because one that this machine has not (open on AArch64) is passed over then. */
@@ -24,9 +29,8 @@ static const char thread_calls[] =
     "getegid uname sysinfo getrusage getrlimit getrandom rt_sigaction rt_sigprocmask rt_sigreturn "
     "rt_sigtimedwait rt_sigsuspend sigaltstack pause restart_syscall";
 
-/* From a process group to a session of its own (worker/main.c), before a client's code is there;
- * who leads a session can do neither again. */
-static const char session_calls[] = "getsid getpgid setpgid setsid";
+/* To a session of its own (worker/main.c), before a client's code is there. */
+static const char session_calls[] = "getsid setsid";
 
 static const char time_calls[] =
     "clock_gettime clock_gettime64 clock_getres clock_nanosleep clock_nanosleep_time64 nanosleep "
@@ -82,9 +86,8 @@ static int add_some_uses(scmp_filter_ctx filter)
     for (size_t i = 0; i < COUNT(commands) && rc == 0; i++)
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
                               SCMP_A1(SCMP_CMP_EQ, commands[i], 0));
-    if (rc == 0) /* abort(3) and pthread_kill(3), within the process */
-        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
+    if (rc == 0) /* abort(3) and pthread_kill(3); see stay_inside */
+        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 0);
     if (rc == 0) /* reading limits, not setting them */
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
                               SCMP_A0(SCMP_CMP_EQ, 0, 0), SCMP_A2(SCMP_CMP_EQ, 0, 0));
@@ -101,8 +104,93 @@ static int add_some_uses(scmp_filter_ctx filter)
     return rc;
 }
 
-static int load(scmp_filter_ctx filter, int rc, struct vta_error *error)
+static int fail(int reason, struct vta_error *error)
 {
+    bool lacking = reason == EINVAL || reason == ENOSYS || reason == EOPNOTSUPP;
+    return vta_error_set(error, lacking ? VTA_EUNSUPPORTED : VTA_EIO, "box: seccomp: %s",
+                         strerror(reason));
+}
+
+static int add_all(scmp_filter_ctx filter, bool more)
+{
+    static const char *const lists[] = { memory_calls, thread_calls,     session_calls,
+                                         time_calls,   descriptor_calls, file_calls };
+    int rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, not a list */
+    for (size_t i = 0; i < COUNT(lists) && rc == 0; i++)
+        rc = add(filter, SCMP_ACT_ALLOW, lists[i]);
+    if (rc == 0)
+        rc = add_some_uses(filter);
+    if (rc == 0 && more)
+        rc = add(filter, SCMP_ACT_ALLOW, "seccomp");
+    return rc;
+}
+
+/* The filter of workers, as the kernel takes it. */
+static struct sock_fprog prepared;
+
+/* 0, or a negative errno. */
+static int export(scmp_filter_ctx filter)
+{
+    int fd = memfd_create("filter", MFD_CLOEXEC);
+    int rc = fd < 0 ? -errno : seccomp_export_bpf(filter, fd);
+    off_t nbytes = rc == 0 ? lseek(fd, 0, SEEK_END) : 0;
+    if (rc == 0) {
+        prepared.len = (unsigned short)((size_t)nbytes / sizeof *prepared.filter);
+        prepared.filter = malloc((size_t)nbytes);
+        if (prepared.filter == NULL || pread(fd, prepared.filter, (size_t)nbytes, 0) != nbytes)
+            rc = -ENOMEM;
+    }
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+int box_filter_prepare(bool more, struct vta_error *error)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    int rc = filter != NULL ? add_all(filter, more) : -ENOMEM;
+    if (rc == 0)
+        rc = export(filter);
+    seccomp_release(filter);
+    return rc == 0 ? 0 : fail(-rc, error);
+}
+
+static int install(const struct sock_fprog *program, struct vta_error *error)
+{
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) == 0)
+        return 0;
+    return fail(errno, error);
+}
+
+/* No signals to other processes. Beside the prepared filter, which cannot know its process; of
+ * several filters the strictest decides. */
+static int stay_inside(struct vta_error *error)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 2),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    };
+    const struct sock_fprog program = { .len = COUNT(code), .filter = code };
+    return install(&program, error);
+}
+
+int box_filter_worker(struct vta_error *error)
+{
+    if (prepared.filter == NULL)
+        return vta_error_set(error, VTA_EIO, "box: seccomp: no filter could be made");
+    int rc = stay_inside(error);
+    return rc == 0 ? install(&prepared, error) : rc;
+}
+
+/* For every thread of the process. */
+int box_filter_opening(struct vta_error *error)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    int rc = filter != NULL ? add(filter, SCMP_ACT_ERRNO(EPERM), opening_calls) : -ENOMEM;
     if (rc == 0)
         rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
     if (rc == 0) /* no_new_privs is set, and may not be again */
@@ -110,42 +198,5 @@ static int load(scmp_filter_ctx filter, int rc, struct vta_error *error)
     if (rc == 0)
         rc = seccomp_load(filter);
     seccomp_release(filter);
-    if (rc == 0)
-        return 0;
-    return vta_error_set(
-        error, rc == -EINVAL || rc == -ENOSYS || rc == -EOPNOTSUPP ? VTA_EUNSUPPORTED : VTA_EIO,
-        "box: seccomp: %s", strerror(-rc));
-}
-
-int box_filter_worker(bool more, struct vta_error *error)
-{
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    if (filter == NULL)
-        return vta_error_set(error, VTA_EIO, "box: seccomp: no filter could be made");
-    int rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, not a list */
-    if (rc == 0)
-        rc = add(filter, SCMP_ACT_ALLOW, memory_calls);
-    if (rc == 0)
-        rc = add(filter, SCMP_ACT_ALLOW, thread_calls);
-    if (rc == 0)
-        rc = add(filter, SCMP_ACT_ALLOW, session_calls);
-    if (rc == 0)
-        rc = add(filter, SCMP_ACT_ALLOW, time_calls);
-    if (rc == 0)
-        rc = add(filter, SCMP_ACT_ALLOW, descriptor_calls);
-    if (rc == 0)
-        rc = add(filter, SCMP_ACT_ALLOW, file_calls);
-    if (rc == 0)
-        rc = add_some_uses(filter);
-    if (rc == 0 && more)
-        rc = add(filter, SCMP_ACT_ALLOW, "seccomp");
-    return load(filter, rc, error);
-}
-
-int box_filter_opening(struct vta_error *error)
-{
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-    if (filter == NULL)
-        return vta_error_set(error, VTA_EIO, "box: seccomp: no filter could be made");
-    return load(filter, add(filter, SCMP_ACT_ERRNO(EPERM), opening_calls), error);
+    return rc == 0 ? 0 : fail(-rc, error);
 }

@@ -64,9 +64,19 @@ static int allow_scratch(int ruleset, const struct ruleset *handled, const char 
                    : vta_error_set(error, VTA_EIO, "box: Landlock: %s: %s", path, strerror(reason));
 }
 
+static long landlock_version(void)
+{
+    return syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
+}
+
+bool box_view_has_landlock(void)
+{
+    return landlock_version() >= 1;
+}
+
 int box_view_landlock(const char *scratch, struct vta_error *error)
 {
-    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
+    long version = landlock_version();
     if (version < 1)
         return 0;
     struct ruleset handled = versions[(version < VERSIONS ? version : VERSIONS) - 1];

@@ -4,7 +4,11 @@
 #ifndef VTA_WORKER_BOX_VIEW_H
 #define VTA_WORKER_BOX_VIEW_H
 
+#include <stdbool.h>
+
 #include <vta/error.h>
+
+bool box_view_has_landlock(void);
 
 /* Lets the process see the folder alone, and no network. Returns the version of Landlock that
  * took hold, 0 where the kernel has none, or a negative VTA_E… code. Needs no_new_privs. */

@@ -1,11 +1,13 @@
 /* channel.h: what the daemon and a worker process say to each other: messages over a pair of
  * connected SOCK_SEQPACKET sockets, and one page of memory that both see.
  *
- *     daemon → worker   START (a memfd: the page), SESSION (the client's socket)
- *     worker → daemon   READY, LOG, ENDED
+ *     daemon → template   FORK (the worker's end of a new channel)
+ *     daemon → worker     START (a memfd: the page), SESSION (the client's socket)
+ *     worker → daemon     STARTED, READY, LOG, ENDED
  *
- * Both ends are of the same build, so that structs travel as they lie in memory; START says which
- * build. What a worker says is looked at as if a client had said it: its code may be a client's.
+ * START and SESSION wait in a channel before its other end is given away. Both ends are of the same
+ * build, so that structs travel as they lie in memory; START says which build. What a worker says
+ * is looked at as if a client had said it: its code may be a client's.
  */
 #ifndef VTA_WORKER_CHANNEL_H
 #define VTA_WORKER_CHANNEL_H
@@ -19,7 +21,7 @@
 
 #include "core/board.h"
 
-/* The worker's end of the channel, as the process finds it. */
+/* The template's and a worker's end of its channel, as the process finds it. */
 #define CHANNEL_FD 0
 
 #define CHANNEL_PAYLOAD_MAX (72u << 10)
@@ -29,7 +31,9 @@
 enum channel_type {
     CHANNEL_START = 1, /* struct channel_start; the page's memfd */
     CHANNEL_SESSION,   /* early bytes; the client's socket; id: the session */
-    CHANNEL_READY,     /* struct channel_ready; locked in and waiting */
+    CHANNEL_FORK,      /* a worker is wanted; its end of a channel */
+    CHANNEL_STARTED,   /* the first word of a worker, before a client's; number: its process */
+    CHANNEL_READY,     /* struct channel_ready: it is locked in. Of a trial only */
     CHANNEL_LOG,       /* a line; number: enum log_level */
     CHANNEL_ENDED      /* the session or the process is over; number: VTA_E… or 0; why */
 };
@@ -49,8 +53,8 @@ struct channel_start {
     uint64_t max_upload_bytes, max_cpu_bytes, max_message_bytes;
     uint32_t max_files, max_handles, max_evaluations, threads;
     uint32_t run_deadline_ms, call_deadline_ms, busy_poll_us;
-    char kernels[16]; /* "": the best */
-    char user[64];
+    char kernels[16];  /* "": the best */
+    uint32_t uid, gid; /* to become where root */
     char scratch[256];
     uint64_t memory_bytes, file_bytes;
     uint32_t cpu_s, processes;
@@ -60,6 +64,7 @@ struct channel_start {
     struct vta_timing_profile profile;
     bool board_clock;
     bool box_required;
+    bool trial; /* no session comes: locks itself in, and says in what */
 };
 
 struct channel_ready {

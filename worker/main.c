@@ -1,11 +1,9 @@
-/* main.c: vtad-worker: a process that vtad starts ahead of time, that locks itself in, and that
- * then waits for one session. Not for people.
+/* main.c: vtad-worker, a program that vtad starts. Not for people. Started, it is the template of
+ * workers (template.c); what is here is the life of a worker, which it forks: locks itself in, and
+ * serves one session.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +22,7 @@
 #include "module.h"
 #include "server/log.h"
 #include "session.h"
+#include "template.h"
 #include "worker.h"
 
 #define DESCRIPTORS 256
@@ -109,13 +108,10 @@ static int client_write(void *context, struct iovec *pieces, int count)
 
 /* The scheduler divides time among sessions (sched(7), autogroup): a thousand threads in one get
  * what a single one in another gets. Not before there is a client's code, because a switch between
- * sessions costs each round trip about 1 µs. Who leads a group cannot found a session: it goes back
- * to the daemon's group first. */
+ * sessions costs each round trip about 1 µs. */
 static int be_a_session(struct vta_error *error)
 {
-    if (getsid(0) == getpid())
-        return 0;
-    if (setpgid(0, getpgid(getppid())) == 0 && setsid() > 0)
+    if (getsid(0) == getpid() || setsid() > 0)
         return 0;
     return vta_error_set(error, VTA_EIO, "a session for the module's code: %s", strerror(errno));
 }
@@ -167,48 +163,12 @@ static int receive_start(struct vta_error *error)
     return 0;
 }
 
-/* Where the machine runs out of memory, it is a worker that goes, not the daemon. */
-static void be_the_first_to_go(void)
-{
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    ssize_t written = fd >= 0 ? write(fd, "500", 3) : 0;
-    (void)written; /* where it may not, it goes when its turn comes */
-    if (fd >= 0)
-        close(fd);
-}
-
-/* What the C library, a thread's end and compiled modules would otherwise look for when no file is
- * to be seen any more. */
-static void load_early(void)
-{
-    static const char *const libraries[] = { "libgcc_s.so.1", "libm.so.6",  "libstdc++.so.6",
-                                             "libdl.so.2",    "librt.so.1", "libpthread.so.0" };
-    for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++)
-        (void)dlopen(libraries[i], RTLD_NOW | RTLD_GLOBAL); /* one that is missing is not used */
-    mallopt(M_ARENA_MAX, 2); /* each arena reserves address space, which is limited */
-}
-
-/* The emulator of other processors, which lies beside this program; NULL if it is not installed. */
-static const struct engine_ops *load_engine(void)
-{
-    static const char name[] = "vtad-engine-unicorn.so";
-    char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof name);
-    while (n > 0 && path[n - 1] != '/')
-        n--;
-    if (n <= 0)
-        return NULL;
-    memcpy(path + n, name, sizeof name);
-    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    const struct engine_ops *ops = plugin != NULL ? dlsym(plugin, ENGINE_PLUGIN_SYMBOL) : NULL;
-    return ops != NULL && ops->version == ENGINE_VERSION ? ops : NULL;
-}
-
-static int lock_in(struct channel_ready *ready, bool *moved, struct vta_error *error)
+static int lock_in(pid_t daemon, struct channel_ready *ready, bool *moved, struct vta_error *error)
 {
     const struct channel_start *start = &process.start;
     const struct box_options options = { .scratch = start->scratch,
-                                         .user = start->user,
+                                         .uid = start->uid,
+                                         .gid = start->gid,
                                          .memory_bytes = start->memory_bytes,
                                          .file_bytes = start->file_bytes,
                                          .cpu_s = start->cpu_s,
@@ -222,6 +182,8 @@ static int lock_in(struct channel_ready *ready, bool *moved, struct vta_error *e
     ready->complete = report.complete;
     *moved = report.moved;
     process.viewless = report.viewless;
+    if (getppid() != daemon) /* it ended before its end could be this one's */
+        _exit(0);
     if (!report.complete && start->box_required)
         return vta_error_set(error, VTA_EUNSUPPORTED, "%s", report.text);
     return 0;
@@ -297,26 +259,24 @@ static void watch_for_crashes(void)
 
 /* ---- The session ---------------------------------------------------------------------------- */
 
-static int prepare(struct vta_error *error)
+static int prepare(pid_t daemon, struct vta_error *error)
 {
     static struct channel_ready ready;
     bool moved = false;
     int rc = receive_start(error);
     if (rc == 0 && process.start.kernels[0] != '\0')
         rc = vta_kernels_force(process.start.kernels, error);
-    if (rc == 0) {
-        load_early();
-        process.engine = load_engine();
-        be_the_first_to_go();
-        rc = lock_in(&ready, &moved, error);
-    }
+    if (rc == 0)
+        rc = lock_in(daemon, &ready, &moved, error);
     if (rc == 0)
         rc = make_worker(moved ? "/" : process.start.scratch, error);
     /* A client's code gets half, so that it keeps no other worker from starting. */
     if (rc == 0)
         rc = box_limit_threads(process.start.processes / 2, error);
-    if (rc == 0)
+    if (rc == 0 && process.start.trial) {
         say(CHANNEL_READY, 0, &ready, sizeof ready);
+        _exit(0);
+    }
     return rc;
 }
 
@@ -344,13 +304,14 @@ static _Noreturn void serve_one(void)
     end(rc, rc == 0 ? "the client closed" : error.message);
 }
 
-static int serve(void)
+static _Noreturn void serve(const struct engine_ops *engine, pid_t daemon)
 {
+    const struct channel_head started = { .type = CHANNEL_STARTED, .number = getpid() };
     struct vta_error error = { .insn = -1 };
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file beyond its limit is an error of a write */
-    close_range(CHANNEL_FD + 3, ~0U, 0);
-    int rc = prepare(&error);
+    if (channel_send(CHANNEL_FD, &started, NULL, 0, -1, true) != 0)
+        _exit(0); /* the daemon has ended, or needs this process no more */
+    process.engine = engine;
+    int rc = prepare(daemon, &error);
     if (rc != 0)
         end(rc, error.message);
     serve_one();
@@ -358,8 +319,8 @@ static int serve(void)
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "serve") == 0)
-        return serve();
+    if (argc == 2 && strcmp(argv[1], "template") == 0)
+        template_run(serve);
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         printf("vtad-worker " VTAD_VERSION "\n");
         return 0;

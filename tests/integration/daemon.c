@@ -86,11 +86,10 @@ void daemon_spawn(struct daemon *daemon, const char *const *flags, const char *c
 
 void daemon_start(struct daemon *daemon, const char *const *flags)
 {
-    /* Fewer workers than by default: a daemon of a test soon ends. */
-    const char *all[ARGS_MAX] = { "--listen", "127.0.0.1:0", "--tvm-pool", "2" };
+    const char *all[ARGS_MAX] = { "--listen", "127.0.0.1:0" };
     for (size_t i = 0; flags != NULL && flags[i] != NULL; i++) {
-        cr_assert_lt(i + 4, ARGS_MAX - 1);
-        all[i + 4] = flags[i];
+        cr_assert_lt(i + 2, ARGS_MAX - 1);
+        all[i + 2] = flags[i];
     }
     daemon_spawn(daemon, all, NULL, -1);
     const char *line = daemon_wait_log(daemon, "listening on 127.0.0.1:");

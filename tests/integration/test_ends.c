@@ -184,8 +184,8 @@ Test(ends, a_second_sigterm_ends_everything_at_once)
     cr_assert_eq(daemon_wait(&daemon_), 0, "%s", daemon_.log);
 }
 
-/* Whatever is still there when the grace time is over would be logged; the pool of workers is not
- * what is asked about. */
+/* Whatever is still there when the grace time is over would be logged; the template of workers is
+ * not what is asked about. */
 Test(ends, a_refused_client_that_does_not_close_does_not_hold_up_the_end)
 {
     static const char *const flags[] = { "--max-sessions", "1", "--tvm", "off",

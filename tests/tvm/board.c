@@ -12,8 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FLAGS_MAX 60
-#define SAME      10 /* looks at what does not change, until it is taken to be at rest */
+#define FLAGS_MAX     60
+#define PROCESSES_MAX 1024
+#define SAME          10 /* looks at what does not change, until it is taken to be at rest */
 
 void board_start(struct daemon *daemon, const char *const *flags)
 {
@@ -59,19 +60,25 @@ static unsigned count_entries(const char *path, bool folders)
     return count;
 }
 
-unsigned board_processes(const struct daemon *daemon)
+unsigned board_pids(const struct daemon *daemon, int *pids, unsigned most)
 {
-    char path[64], line[4096];
+    char path[64];
+    int pid;
     unsigned count = 0;
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)daemon->pid, (int)daemon->pid);
     FILE *file = fopen(path, "r");
     if (file == NULL)
         return 0;
-    while (fgets(line, sizeof line, file) != NULL)
-        for (const char *at = line; *at != '\0'; at++)
-            count += *at == ' ';
+    for (; count < most && fscanf(file, "%d", &pid) == 1; count++)
+        pids[count] = pid;
     fclose(file);
     return count;
+}
+
+unsigned board_processes(const struct daemon *daemon)
+{
+    static int pids[PROCESSES_MAX];
+    return board_pids(daemon, pids, PROCESSES_MAX);
 }
 
 unsigned board_descriptors(const struct daemon *daemon)

@@ -11,8 +11,11 @@
 void board_start(struct daemon *daemon, const char *const *flags);
 void board_stop(struct daemon *daemon); /* and checks that nothing is left */
 
-/* Processes that the daemon has now; a process that has ended and is not reaped counts. */
+/* Processes that the daemon has now, its template among them; a process that has ended and is not
+ * reaped counts. */
 unsigned board_processes(const struct daemon *daemon);
+/* The first `most` of them; returns how many that are. */
+unsigned board_pids(const struct daemon *daemon, int *pids, unsigned most);
 unsigned board_descriptors(const struct daemon *daemon);
 /* Folders of processes in the daemon's scratch folder; 0 where that is gone. */
 unsigned board_folders(const struct daemon *daemon);

@@ -240,7 +240,6 @@ Test(box, ends_with_its_folder_removed_however_deep_it_is)
     daemon_wait_log(&daemon_, "ended: the client closed"); /* teardown sees that nothing is left */
 }
 
-/* More than are kept ready. */
 Test(box, keeps_no_other_session_from_starting_by_its_threads)
 {
     struct client others[6];

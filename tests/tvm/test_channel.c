@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "board.h"
 #include "tests/integration/session.h"
@@ -66,9 +67,16 @@ Test(channel, refuses_what_only_the_daemon_says)
     expect_killed();
 }
 
-Test(channel, refuses_to_hear_twice_that_a_worker_is_ready)
+Test(channel, refuses_to_hear_from_a_session_that_it_is_ready)
 {
-    say(1, CHANNEL_READY, 0, 1537);
+    say(1, CHANNEL_READY, 0, sizeof(struct channel_ready));
+    expect_killed();
+}
+
+/* Which the daemon would kill in its place. */
+Test(channel, refuses_to_hear_of_another_process)
+{
+    say(1, CHANNEL_STARTED, (uint64_t)getpid(), 0);
     expect_killed();
 }
 

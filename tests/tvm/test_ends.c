@@ -263,19 +263,6 @@ Test(tvm_ends, a_client_that_says_that_nothing_more_comes_gets_its_answer)
     daemon_wait_log(&daemon_, "ended: the client closed; ");
 }
 
-/* The first process of the daemon's, from /proc. */
-static int a_worker(void)
-{
-    char path[64];
-    int pid = 0;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)daemon_.pid, (int)daemon_.pid);
-    FILE *file = fopen(path, "r");
-    cr_assert_not_null(file);
-    cr_assert_eq(fscanf(file, "%d", &pid), 1);
-    fclose(file);
-    return pid;
-}
-
 /* Whether a process is there and has not ended. */
 static bool is_alive(int pid)
 {
@@ -301,41 +288,21 @@ static void expect_gone(int pid)
 
 Test(tvm_ends, workers_do_not_outlive_a_daemon_that_is_killed_and_its_folder_goes_with_the_next)
 {
-    board_start(&daemon_, FLAGS("--tvm-pool", "1"));
-    daemon_wait_log(&daemon_, "is ready");
-    int idle = a_worker();
-    client_open(&client, daemon_.port); /* takes that one */
-    daemon_wait_log(&daemon_, "is ready");
-    int other = a_worker();
-    struct packet packet; /* busy, so that it does not look at its channel */
-    uint64_t loop = board_kernel(&client, "loop_for_ever");
-    packet_begin(&packet, 3);
-    packet_u64(&packet, loop);
-    packet_values(&packet, "");
-    packet_send(&client, &packet);
+    int pids[2];
+    board_start(&daemon_, NULL);
+    begin_call("loop_for_ever", 0); /* so that it does not look at its channel */
+    board_expect(&daemon_, 2, 1, 0);
+    cr_assert_eq(board_pids(&daemon_, pids, 2), 2); /* the template and the worker */
     daemon_signal(&daemon_, SIGKILL);
     daemon_wait(&daemon_);
     client_expect_end(&client);
     client_close(&client);
-    expect_gone(idle);
-    expect_gone(other);
+    expect_gone(pids[0]);
+    expect_gone(pids[1]);
     cr_assert_gt(board_folders(&daemon_), 0);
 
     board_start(&daemon_, NULL);
     daemon_wait_log(&daemon_, "which a daemon that was killed has left");
-    board_check(&daemon_);
-}
-
-Test(tvm_ends, an_idle_worker_that_dies_is_logged_and_replaced)
-{
-    board_start(&daemon_, FLAGS("--tvm-pool", "1"));
-    for (int i = 0; i < 3; i++) {
-        daemon_wait_log(&daemon_, "is ready");
-        int pid = a_worker();
-        cr_assert_eq(kill(pid, SIGKILL), 0);
-        daemon_wait_log(&daemon_, "warning: idle worker");
-    }
-    daemon_wait_log(&daemon_, "is ready");
     board_check(&daemon_);
 }
 
@@ -373,7 +340,7 @@ Test(tvm_ends, a_reload_changes_what_new_sessions_get)
     packet_send(&client, &packet);
     cr_assert_eq(client_answer(&client, 0).packet, 4);
     client_upload(&client, "a", "1", 1);
-    client_upload(&client, "b", "2", 1); /* no worker that was started before the reload is used */
+    client_upload(&client, "b", "2", 1); /* the limit of the new configuration */
 }
 
 Test(tvm_ends, a_reload_turns_tvm_off_and_on)

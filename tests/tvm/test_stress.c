@@ -9,15 +9,14 @@
 #include "board.h"
 
 #define NUMBERS 4096
-#define POOL    2
 
 static struct daemon daemon_;
 
 static void setup(void)
 {
     daemon_init(&daemon_);
-    board_start(&daemon_, (const char *const[]){ "--tvm-call-deadline-ms", "500", "--tvm-pool", "2",
-                                                 "--log-level", "info", NULL });
+    board_start(&daemon_, (const char *const[]){ "--tvm-call-deadline-ms", "500", "--log-level",
+                                                 "info", NULL });
     daemon_wait_log(&daemon_, "TVM sessions run in a box");
     board_check(&daemon_);
     daemon_wait_log(&daemon_, "ended: the client closed");
@@ -187,25 +186,25 @@ static void run(unsigned first, unsigned count)
 
 Test(tvm_stress, two_hundred_sessions_one_after_another_leave_nothing)
 {
-    unsigned descriptors = board_expect(&daemon_, POOL, POOL, 0);
+    unsigned descriptors = board_expect(&daemon_, 1, 0, 0);
     run(0, 8);
-    board_expect(&daemon_, POOL, POOL, descriptors);
+    board_expect(&daemon_, 1, 0, descriptors);
     long before = memory();
     for (unsigned i = 0; i < 200; i++)
         run(i, 1);
-    board_expect(&daemon_, POOL, POOL, descriptors);
+    board_expect(&daemon_, 1, 0, descriptors);
     board_check(&daemon_);
-    board_expect(&daemon_, POOL, POOL, descriptors);
+    board_expect(&daemon_, 1, 0, descriptors);
     if (!VTA_SANITIZED)
         cr_assert_lt(memory() - before, 2048, "%ld KiB more than before", memory() - before);
 }
 
 Test(tvm_stress, forty_sessions_at_once_leave_nothing)
 {
-    unsigned descriptors = board_expect(&daemon_, POOL, POOL, 0);
+    unsigned descriptors = board_expect(&daemon_, 1, 0, 0);
     for (unsigned round = 0; round < 3; round++) {
         run(round, 40);
-        board_expect(&daemon_, POOL, POOL, descriptors);
+        board_expect(&daemon_, 1, 0, descriptors);
     }
     board_check(&daemon_);
 }

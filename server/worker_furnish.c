@@ -1,27 +1,31 @@
-/* worker_spawn.c: what the process is told; folder, page, sockets, process, undone in reverse where
- * one fails.
+/* worker_furnish.c: folder, page, START.
  */
-#include "worker_spawn.h"
+#include "worker_furnish.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "pool.h"
 #include "server.h"
+#include "template.h"
 
-#define CHANNEL_SOCK_BYTES (160 << 10) /* for the largest message */
-#define PROCESSES_MAX      8192        /* and threads of all workers; a bomb's end is at half */
-#define MORE_BYTES         (UINT64_C(2) << 30) /* of address space, for code, stacks and messages */
-#define PACKET_BYTES       (UINT64_C(1) << 20) /* of a packet besides the file that it uploads */
+#define PROCESSES_MAX 8192                /* and threads of all workers; a bomb's end is at half */
+#define MORE_BYTES    (UINT64_C(2) << 30) /* of address space, for code, stacks and messages */
+#define PACKET_BYTES  (UINT64_C(1) << 20) /* of a packet besides the file that it uploads */
+
+static uint32_t processors(void)
+{
+    static long count; /* asked for once, which takes as long as a fork */
+    if (count == 0)
+        count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (uint32_t)count : 1;
+}
 
 static void make_start(const struct config *config, struct channel_start *start)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     *start = (struct channel_start){
         .bytes = sizeof *start,
         .build = VTAD_VERSION,
@@ -42,9 +46,7 @@ static void make_start(const struct config *config, struct channel_start *start)
         .run_deadline_ms = (uint32_t)config->run_deadline_ms,
         .call_deadline_ms = (uint32_t)config->tvm_call_deadline_ms,
         .busy_poll_us = (uint32_t)config->busy_poll_us,
-        .threads = (uint32_t)(config->tvm_threads != 0 ? config->tvm_threads
-                              : processors > 0         ? (uint64_t)processors
-                                                       : 1),
+        .threads = config->tvm_threads != 0 ? (uint32_t)config->tvm_threads : processors(),
         .memory_bytes = config->tvm_memory_bytes != 0
                             ? config->tvm_memory_bytes
                             : config->dram_bytes + config->max_tvm_cpu_bytes + MORE_BYTES,
@@ -55,7 +57,6 @@ static void make_start(const struct config *config, struct channel_start *start)
     };
     if (config->kernels != 0)
         snprintf(start->kernels, sizeof start->kernels, "%s", config_kernels[config->kernels]);
-    snprintf(start->user, sizeof start->user, "%s", config->tvm_user);
 }
 
 static int make_page(struct worker_process *worker, int *memfd, struct vta_error *error)
@@ -72,54 +73,32 @@ static int make_page(struct worker_process *worker, int *memfd, struct vta_error
     return 0;
 }
 
-static int make_channel(int ends[2], struct vta_error *error)
-{
-    int size = CHANNEL_SOCK_BYTES;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-        return vta_error_set(error, VTA_EIO, "socketpair: %s", strerror(errno));
-    for (int i = 0; i < 2; i++)
-        setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    return 0;
-}
-
-static int tell_start(const struct worker_process *worker, int channel, int memfd,
+static int tell_start(const struct worker_process *worker, bool trial, int channel, int memfd,
                       struct vta_error *error)
 {
     const struct channel_head head = { .type = CHANNEL_START };
+    const struct scratch *scratch = &worker->template->scratch;
     struct channel_start start;
-    make_start(&worker->pool->server->config, &start);
+    make_start(&worker->template->server->config, &start);
+    start.trial = trial;
+    start.uid = scratch->uid;
+    start.gid = scratch->gid;
     snprintf(start.scratch, sizeof start.scratch, "%s", worker->scratch);
-    if (channel_send(channel, &head, &start, sizeof start, memfd, false) != 0)
-        return vta_error_set(error, VTA_EIO, "a worker's channel: %s", strerror(errno));
-    return 0;
+    return worker_channel_say(channel, &head, &start, sizeof start, memfd, error);
 }
 
-int worker_spawn(struct worker_process *worker, int *channel, struct vta_error *error)
+int worker_furnish(struct worker_process *worker, bool trial, struct vta_error *error)
 {
-    struct pool *pool = worker->pool;
-    char *arguments[] = { pool->program, (char *)"serve", NULL };
-    int ends[2] = { -1, -1 }, memfd = -1;
-    int rc = scratch_make(&pool->scratch, worker->scratch, error);
-    if (rc != 0)
+    int memfd = -1;
+    int rc = scratch_make(&worker->template->scratch, worker->scratch, error);
+    if (rc != 0) {
+        worker->scratch[0] = '\0';
         return rc;
-    if ((rc = make_page(worker, &memfd, error)) != 0 || (rc = make_channel(ends, error)) != 0 ||
-        (rc = tell_start(worker, ends[0], memfd, error)) != 0 ||
-        (rc = child_spawn(&pool->children, &worker->child, arguments, ends[1], error)) != 0)
-        goto fail;
-    close(ends[1]);
-    close(memfd);
-    *channel = ends[0];
-    return 0;
-
-fail:
-    for (int i = 0; i < 2; i++)
-        if (ends[i] >= 0)
-            close(ends[i]);
+    }
+    rc = make_page(worker, &memfd, error);
+    if (rc == 0)
+        rc = tell_start(worker, trial, worker->channel.fd, memfd, error);
     if (memfd >= 0)
         close(memfd);
-    if (worker->page != NULL)
-        munmap(worker->page, sizeof *worker->page);
-    worker->page = NULL;
-    rmdir(worker->scratch);
     return rc;
 }
