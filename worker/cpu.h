@@ -8,7 +8,7 @@
 #define VTA_WORKER_CPU_H
 
 #include "function.h"
-#include "image.h"
+#include "loader/image.h"
 
 struct cpu;
 struct module;
@@ -65,10 +65,14 @@ struct cpu {
 /* This processor. */
 int cpu_native_open(struct cpu **cpu, struct worker *worker, struct vta_error *error);
 
+/* The engine of emulated processors, a plugin that lies beside this program; NULL if there is none.
+ */
+struct engine_ops;
+const struct engine_ops *cpu_engine_find(void);
+
 /* An emulated processor over the memory of the worker's board and of its cpu device.
  * VTA_EUNSUPPORTED naming the package to install if there is no engine, or the limits that do not
  * fit its addresses. */
-struct engine_ops;
 int cpu_emulated_open(struct cpu **cpu, unsigned machine, struct worker *worker,
                       const struct engine_ops *engine, struct vta_error *error);
 

@@ -18,7 +18,6 @@
 #include "channel.h"
 #include "core/kernels.h"
 #include "cpu_native.h"
-#include "engine.h"
 #include "module.h"
 #include "server/log.h"
 #include "session.h"

@@ -17,7 +17,7 @@
 
 #include "box.h"
 #include "channel.h"
-#include "engine.h"
+#include "cpu.h"
 
 /* ---- Once ----------------------------------------------------------------------------------- */
 
@@ -40,21 +40,6 @@ static void load_early(void)
     for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++)
         (void)dlopen(libraries[i], RTLD_NOW | RTLD_GLOBAL); /* one that is missing is not used */
     mallopt(M_ARENA_MAX, 2); /* each arena reserves address space, which is limited */
-}
-
-/* The emulator of other processors, which lies beside this program; NULL if it is not installed. */
-static const struct engine_ops *load_engine(void)
-{
-    static const char name[] = "vtad-engine-unicorn.so";
-    char path[PATH_MAX];
-    struct vta_error ignored;
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof name);
-    while (n > 0 && path[n - 1] != '/')
-        n--;
-    if (n <= 0)
-        return NULL;
-    memcpy(path + n, name, sizeof name);
-    return engine_load(path, &ignored);
 }
 
 /* ---- For each worker ------------------------------------------------------------------------ */
@@ -92,7 +77,7 @@ _Noreturn void template_run(void (*serve)(const struct engine_ops *engine, pid_t
     signal(SIGXFSZ, SIG_IGN); /* a file beyond its limit is an error of a write */
     close_range(CHANNEL_FD + 3, ~0U, 0);
     load_early();
-    const struct engine_ops *engine = load_engine();
+    const struct engine_ops *engine = cpu_engine_find();
     be_the_first_to_go();
     (void)box_prepare(&why); /* a worker that finds no filter says so */
     malloc_trim(

@@ -4,7 +4,7 @@
 #ifndef VTA_WORKER_UPLOAD_H
 #define VTA_WORKER_UPLOAD_H
 
-#include "image.h"
+#include "loader/image.h"
 
 struct upload {
     char *name;               /* the path's last part, for messages; owned */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/image.h"
+#include "loader/image.h"
 
 #define NBYTES_MAX (4u << 20)
 #define ADDRESS    UINT64_C(0x40000000)

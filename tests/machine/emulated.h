@@ -9,7 +9,7 @@
 
 #include "kit.h"
 #include "worker/cpu.h"
-#include "worker/engine.h"
+#include "emulator/engine.h"
 
 struct emulated {
     struct kit kit;

@@ -4,7 +4,7 @@
 #ifndef TEST_IMAGE_KIT_H
 #define TEST_IMAGE_KIT_H
 
-#include "worker/image.h"
+#include "loader/image.h"
 
 #define KIT_FILES_MAX 4
 

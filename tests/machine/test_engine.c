@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "worker/engine.h"
-#include "worker/image.h"
+#include "emulator/engine.h"
+#include "loader/image.h"
 
 #define CODE   0x10000u
 #define DATA   0x20000u

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "signatures.h"
-#include "worker/imports.h"
+#include "emulator/imports.h"
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 

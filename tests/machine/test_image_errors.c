@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "image_kit.h"
-#include "worker/elf_view.h"
-#include "worker/relocate.h"
+#include "loader/elf_view.h"
+#include "loader/relocate.h"
 
 static struct kit_files files;
 static struct kit_host host;

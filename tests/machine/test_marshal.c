@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "mixed.h"
-#include "worker/imports.h"
+#include "emulator/imports.h"
 
 #define DEFINE(name, signature, type, parameters, arguments, sum)                                  \
     static type take_##name parameters                                                             \

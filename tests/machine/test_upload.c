@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "kit.h"
-#include "worker/image.h"
+#include "loader/image.h"
 
 static struct kit kit;
 static char *object, *library;

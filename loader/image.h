@@ -8,8 +8,8 @@
  * GOT     table of addresses that code reads through (global offset table)
  * stub    a few instructions that jump to an address which a direct branch does not reach
  */
-#ifndef VTA_WORKER_IMAGE_H
-#define VTA_WORKER_IMAGE_H
+#ifndef VTA_LOADER_IMAGE_H
+#define VTA_LOADER_IMAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -19,7 +19,7 @@
 
 #include <unicorn/unicorn.h>
 
-#include "image.h"
+#include "loader/image.h"
 
 #define REGISTERS_MOST 32u
 #define DEPTH_MOST     32u /* of run(); Unicorn has room for 64, and ends the process behind it */

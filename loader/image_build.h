@@ -1,8 +1,8 @@
 /* image_build.h: an image while it is made: what image.c, which begins and ends it, shares with
  * image_objects.c, image_symbols.c and image_layout.c (relocatable objects) and image_library.c.
  */
-#ifndef VTA_WORKER_IMAGE_BUILD_H
-#define VTA_WORKER_IMAGE_BUILD_H
+#ifndef VTA_LOADER_IMAGE_BUILD_H
+#define VTA_LOADER_IMAGE_BUILD_H
 
 #include "elf_view.h"
 #include "relocate.h"

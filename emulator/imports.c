@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "abi_calls.h"
+#include "worker/abi_calls.h"
 
 /* ---- Memory -------------------------------------------------------------------------------- */
 

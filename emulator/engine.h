@@ -4,8 +4,8 @@
  * The one implementation is a plugin (engine_unicorn.c), because Unicorn is GPL-2: a shared object
  * that exports `vta_engine_ops`, which a process may lack.
  */
-#ifndef VTA_WORKER_ENGINE_H
-#define VTA_WORKER_ENGINE_H
+#ifndef VTA_EMULATOR_ENGINE_H
+#define VTA_EMULATOR_ENGINE_H
 
 #include <stdint.h>
 

@@ -10,8 +10,8 @@
  *
  * `~` before it: floats travel in core registers on ARM, whatever the code's other functions do.
  */
-#ifndef VTA_WORKER_IMPORTS_H
-#define VTA_WORKER_IMPORTS_H
+#ifndef VTA_EMULATOR_IMPORTS_H
+#define VTA_EMULATOR_IMPORTS_H
 
 #include "guest.h"
 

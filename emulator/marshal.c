@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "imports.h"
-#include "worker.h"
+#include "worker/worker.h"
 
 enum from {
     FROM_CORE,

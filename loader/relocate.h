@@ -4,8 +4,8 @@
  * S  address of the symbol       A  addend              P  address of the field
  * T  1 if S is a Thumb function  GOT  address of the GOT  G  address of the symbol's entry in it
  */
-#ifndef VTA_WORKER_RELOCATE_H
-#define VTA_WORKER_RELOCATE_H
+#ifndef VTA_LOADER_RELOCATE_H
+#define VTA_LOADER_RELOCATE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -10,11 +10,11 @@
  * segment         a range of it with the host memory behind it
  * import          a function or variable of ours that the code finds by name
  */
-#ifndef VTA_WORKER_GUEST_H
-#define VTA_WORKER_GUEST_H
+#ifndef VTA_EMULATOR_GUEST_H
+#define VTA_EMULATOR_GUEST_H
 
-#include "cpu.h"
 #include "engine.h"
+#include "worker/cpu.h"
 
 struct import_layout;
 

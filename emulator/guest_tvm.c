@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "abi_calls.h"
-#include "abi_state.h"
 #include "imports.h"
-#include "module_code.h"
-#include "worker.h"
+#include "worker/abi_calls.h"
+#include "worker/abi_state.h"
+#include "worker/module_code.h"
+#include "worker/worker.h"
 
 /* Fails as TVM's functions do: −1 and the thread's last error. */
 static void refuse(union import_value *results, const char *message)

@@ -2,8 +2,8 @@
  * symbols and relocations of 32-bit and 64-bit files, all in their 64-bit form. Bytes in, an answer
  * out.
  */
-#ifndef VTA_WORKER_ELF_VIEW_H
-#define VTA_WORKER_ELF_VIEW_H
+#ifndef VTA_LOADER_ELF_VIEW_H
+#define VTA_LOADER_ELF_VIEW_H
 
 #include <elf.h>
 

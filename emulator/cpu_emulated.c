@@ -1,7 +1,7 @@
 /* cpu_emulated.c: an emulated processor as a cpu (cpu.h): modules loaded into its address space,
  * their symbols, and calls of their kernels. The rest of it: guest.h, imports.h.
  */
-#include "cpu.h"
+#include "worker/cpu.h"
 
 #include <elf.h>
 #include <inttypes.h>
@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "abi_state.h"
 #include "imports.h"
-#include "worker.h"
+#include "worker/abi_state.h"
+#include "worker/worker.h"
 
 static struct guest *guest_of(struct cpu *cpu)
 {

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 #include "imports.h"
-#include "worker.h"
+#include "worker/worker.h"
 
 #define STACK_BYTES   (UINT64_C(1) << 20)
 #define GUARD_BYTES   (UINT64_C(1) << 16) /* below it: large frames miss a small guard */
