@@ -120,7 +120,7 @@ static const struct config_key keys[] = {
       .help = "directory in which workers' folders are made; $TMPDIR or /tmp by default" },
     { KEY(tvm_memory_bytes), .type = CONFIG_BYTES, .min = 0, .max = 1024 * GIB, .fallback = "0",
       .reload = RELOAD_SESSIONS,
-      .help = "address space of a worker; 0: dram_bytes, max_tvm_cpu_bytes and 2 GiB" },
+      .help = "address space of a worker; 0: dram_bytes, max_tvm_cpu_bytes and 4 GiB" },
     { KEY(tvm_cpu_s), .type = CONFIG_COUNT, .min = 0, .max = 31536000, .fallback = "86400",
       .reload = RELOAD_SESSIONS, .help = "processor seconds of a TVM session; 0: no limit" },
     { KEY(tvm_threads), .type = CONFIG_COUNT, .min = 0, .max = 1024, .fallback = "0",

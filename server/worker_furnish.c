@@ -12,9 +12,10 @@
 #include "server.h"
 #include "template.h"
 
-#define PROCESSES_MAX 8192                /* and threads of all workers; a bomb's end is at half */
-#define MORE_BYTES    (UINT64_C(2) << 30) /* of address space, for code, stacks and messages */
-#define PACKET_BYTES  (UINT64_C(1) << 20) /* of a packet besides the file that it uploads */
+#define PROCESSES_MAX 8192 /* and threads of all workers; a bomb's end is at half */
+/* Of address space, for code, stacks, messages, and two emulators that reserve 1 GiB each. */
+#define MORE_BYTES   (UINT64_C(4) << 30)
+#define PACKET_BYTES (UINT64_C(1) << 20) /* of a packet besides the file that it uploads */
 
 static uint32_t processors(void)
 {
