@@ -266,12 +266,12 @@ int cpu_emulated_open(struct cpu **cpu, unsigned machine, struct worker *worker,
 {
     static const struct cpu_ops arm = EMULATED(EM_ARM, 4), aarch64 = EMULATED(EM_AARCH64, 8);
     if (machine != EM_ARM && machine != EM_AARCH64)
-        return vta_error_set(error, VTA_EUNSUPPORTED, "ELF machine %u cannot be emulated", machine);
+        return vta_error_set(error, VTA_EUNSUPPORTED, "built for %s, which cannot be emulated here",
+                             machine == EM_X86_64 ? "x86-64" : "another machine");
     if (engine == NULL)
         return vta_error_set(error, VTA_EUNSUPPORTED,
-                             "built for %s, which takes an emulator here: install the package "
-                             "libunicorn2",
-                             machine == EM_ARM ? "ARM" : "AArch64");
+                             "built for %s, which takes an emulator here: %s",
+                             machine == EM_ARM ? "ARM" : "AArch64", cpu_engine_missing());
     struct guest *guest = calloc(1, sizeof *guest);
     if (guest == NULL)
         return vta_error_set(error, VTA_ENOMEM, "no memory for a processor");

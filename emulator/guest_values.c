@@ -120,8 +120,8 @@ bool guest_push_values(struct guest *guest, const union tvm_value *values, const
 
 /* ---- From the code -------------------------------------------------------------------------- */
 
-/* Bytes from the data pointer to the end of the last element; false: extents or strides that no
- * memory has. */
+/* Bytes from the data pointer to the end of the last element, and no fewer than without strides,
+ * which some of our functions do not look at; false: extents or strides that no memory has. */
 static bool extent_of(const struct tvm_tensor *tensor, uint64_t *nbytes)
 {
     uint64_t last = 0, step = 1;
@@ -142,6 +142,8 @@ static bool extent_of(const struct tvm_tensor *tensor, uint64_t *nbytes)
     *nbytes = 0;
     if (empty)
         return true;
+    if (last < step - 1)
+        last = step - 1;
     return !__builtin_mul_overflow(last, element, &last) &&
            !__builtin_add_overflow(last, element, &last) &&
            !__builtin_add_overflow(last, tensor->byte_offset, nbytes);

@@ -86,7 +86,7 @@ static int map_segments(struct library *library)
         const Elf64_Phdr segment = elf_view_segment(elf, i);
         if (segment.p_type == PT_TLS && segment.p_memsz > 0)
             rc = unsupported(library, "thread-local variables (PT_TLS)", segment.p_vaddr);
-        else if (segment.p_type == PT_LOAD && segment.p_memsz > 0)
+        else if (segment.p_type == PT_LOAD && (segment.p_memsz > 0 || segment.p_filesz > 0))
             rc = add_segment(library, &segment, &end, &access);
     }
     if (rc == 0)

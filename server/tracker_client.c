@@ -61,7 +61,7 @@ static void withdraw(struct tracker_client *client)
 static struct tracker_offer *next_wanted(struct tracker_client *client)
 {
     for (uint64_t i = 0; i < client->boards; i++)
-        if (client->offers[i].state == OFFER_WANTED)
+        if (client->offers[i].state == OFFER_WANTED && !client->offers[i].refused)
             return &client->offers[i];
     return NULL;
 }
@@ -108,6 +108,7 @@ static void put(struct tracker_client *client, struct tracker_offer *offer)
     }
     offer->state = OFFER_OPEN;
     offer->missing = 0;
+    client->put = offer;
     ask(client, TVM_TRACKER_PUT, offer);
 }
 
@@ -143,7 +144,7 @@ static int take_pending(struct tracker_client *client, const uint8_t *json, size
                         struct vta_error *error)
 {
     for (size_t i = 0; i < TRACKER_OFFERS_MAX; i++)
-        client->offers[i].listed = false;
+        client->offers[i].listed = client->offers[i].refused = false;
     int rc = tvm_tracker_read_pending(json, nbytes, on_pending, client, error);
     for (size_t i = 0; i < TRACKER_OFFERS_MAX && rc == 0; i++) {
         struct tracker_offer *offer = &client->offers[i];
@@ -161,6 +162,12 @@ static int take_number(struct tracker_client *client, const uint8_t *json, size_
                        struct vta_error *error)
 {
     int number, rc = tvm_tracker_read(&number, json, nbytes, error);
+    if (rc == 0 && number != TVM_TRACKER_SUCCESS && client->asked == TVM_TRACKER_PUT) {
+        client->put->refused = true; /* it has as many boards as it takes */
+        if (client->put->state == OFFER_OPEN)
+            client->put->state = OFFER_WANTED;
+        return 0;
+    }
     if (rc == 0 && number != TVM_TRACKER_SUCCESS)
         return vta_error_set(error, VTA_EPROTO, "the answer to request %d is %d",
                              (int)client->asked, number);

@@ -40,6 +40,7 @@ enum tracker_offer_state {
 struct tracker_offer {
     enum tracker_offer_state state;
     bool listed;      /* by the tracker's last answer to PENDING */
+    bool refused;     /* by the tracker, which may have room at the next PENDING */
     unsigned missing; /* how many of these answers in a row did not list it */
     char match_key[TVM_TRACKER_MATCH_MAX + 1];
 };
@@ -68,6 +69,7 @@ struct tracker_client {
     uint64_t boards;
     uint16_t port;
     struct tracker_offer offers[TRACKER_OFFERS_MAX];
+    struct tracker_offer *put; /* that was put last */
 };
 
 /* After the listeners, the first TCP one of which is announced. What is wrong is logged. */

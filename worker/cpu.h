@@ -69,6 +69,7 @@ int cpu_native_open(struct cpu **cpu, struct worker *worker, struct vta_error *e
  */
 struct engine_ops;
 const struct engine_ops *cpu_engine_find(void);
+const char *cpu_engine_missing(void); /* why there is none, for a message */
 
 /* An emulated processor over the memory of the worker's board and of its cpu device.
  * VTA_EUNSUPPORTED naming the package to install if there is no engine, or the limits that do not

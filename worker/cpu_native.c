@@ -110,6 +110,9 @@ static int explain(struct native *native, const char *path, const struct image_f
 {
     const struct image_host host = { .reserve = reserve, .import = find_import, .context = native };
     const size_t length = strlen(path); /* the file's name is ours, not the client's */
+    char text[VTA_ERROR_TEXT];          /* dlsym frees dlerror's */
+    snprintf(text, sizeof text, "%s", reason);
+    reason = text;
     if (strstr(reason, "undefined symbol: ") != NULL &&
         image_load(&native->image, file, 1, native->name, &host, error) == VTA_ENOTFOUND)
         return VTA_ENOTFOUND;

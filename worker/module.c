@@ -18,10 +18,12 @@ void module_release(struct module *module)
 {
     if (module == NULL || --module->references > 0)
         return;
-    for (uint32_t i = 0; i < module->import_count; i++)
-        module_release(module->imports[i]);
-    free(module->imports);
+    struct module **imports = module->imports;
+    const uint32_t count = module->import_count;
     module->ops->free(module);
+    for (uint32_t i = 0; i < count; i++)
+        module_release(imports[i]);
+    free(imports);
 }
 
 static struct function *find(struct module *module, const char *name, bool imports,

@@ -16,7 +16,7 @@ struct module_ops {
     /* The module's own function of this name, or NULL: none (no error). A reference is the
      * caller's; a function holds its module. */
     struct function *(*find)(struct module *module, const char *name);
-    void (*free)(struct module *module); /* at the last release; its imports are gone by then */
+    void (*free)(struct module *module); /* at the last release; its imports go after it */
 };
 
 /* The head of every kind of module; made with one reference. */

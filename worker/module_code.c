@@ -93,8 +93,10 @@ static bool find_code(const struct code_module *module, const char *name, uint64
         snprintf(entry, sizeof entry, "%.*s", (int)nbytes, (const char *)text);
         found = symbol_of(module, entry, &symbol);
     }
+    if (!found || !symbol.function)
+        return false;
     *address = symbol.address;
-    return found && symbol.function;
+    return true;
 }
 
 static struct function *make_kernel(struct code_module *module, const char *name, bool holds)
@@ -126,13 +128,13 @@ static struct function *code_find(struct module *module, const char *name)
 static void code_free(struct module *head)
 {
     struct code_module *module = (struct code_module *)head;
+    if (module->code != NULL) /* its finalisers may use all that follows */
+        module->code->cpu->ops->unload(module->code);
     for (uint32_t i = 0; i < module->kept_count; i++) {
         function_release(module->kept[i].function);
         free(module->kept[i].name);
     }
     free(module->kept);
-    if (module->code != NULL)
-        module->code->cpu->ops->unload(module->code);
     free(module->name);
     free(module);
 }

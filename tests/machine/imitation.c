@@ -276,10 +276,13 @@ KERNEL(add_one)
     RETURN_INT(args[0].i + 1);
 }
 
+static int has_called_own;
+
 KERNEL(call_own)
 {
     static void *function;
     UNUSED();
+    has_called_own = 1;
     if (function == NULL && TVMBackendGetFuncFromEnv(__tvm_module_ctx, "add_one", &function) != 0)
         return -1;
     return TVMFuncCall(function, args, codes, count, result, result_code);
@@ -600,6 +603,14 @@ static int64_t constructor_ran;
 __attribute__((constructor)) static void construct(void)
 {
     constructor_ran = 42;
+}
+
+/* Uses what the module has looked up, which has to be there until this has run. */
+__attribute__((destructor)) static void finish(void)
+{
+    void *function;
+    if (has_called_own && TVMBackendGetFuncFromEnv(__tvm_module_ctx, "add_one", &function) == 0)
+        TVMBackendGetFuncFromEnv(__tvm_module_ctx, "echo", &function);
 }
 
 KERNEL(constructed)

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "signatures.h"
 #include "emulator/imports.h"
+#include "signatures.h"
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 

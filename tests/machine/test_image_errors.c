@@ -427,6 +427,17 @@ Test(image_errors, names_segments_that_share_a_page)
     expect(VTA_EUNSUPPORTED, LIBRARY, "shares a page");
 }
 
+Test(image_errors, refuses_a_segment_with_more_in_the_file_than_in_memory)
+{
+    only(LIBRARY);
+    Elf64_Phdr *odd = segment(PT_GNU_STACK, 0);
+    odd->p_type = PT_LOAD;
+    odd->p_memsz = 0;
+    odd->p_filesz = 64;
+    odd->p_vaddr = 0x41414000;
+    expect(VTA_EFORMAT, LIBRARY, "damaged");
+}
+
 Test(image_errors, names_thread_local_variables_of_a_library)
 {
     only(LIBRARY);

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#include "mixed.h"
 #include "emulator/imports.h"
+#include "mixed.h"
 
 #define DEFINE(name, signature, type, parameters, arguments, sum)                                  \
     static type take_##name parameters                                                             \
