@@ -13,6 +13,7 @@
 #include "imports.h"
 #include "worker/abi_state.h"
 #include "worker/worker.h"
+#include "worker/workspace.h"
 
 static struct guest *guest_of(struct cpu *cpu)
 {
@@ -227,15 +228,18 @@ static int emulated_call(struct code *code, const char *name, uint64_t address,
 {
     struct guest *guest = guest_of(code->cpu);
     const uint64_t before = guest->sp;
+    const struct workspace_mark mark = workspace_mark();
     (void)name;
     begin_call(guest);
     abi_forget_error();
     int rc = guest_map_dram(guest) ? call_kernel(guest, address, args, codes, count, result, error)
                                    : (*error = guest->error, error->code);
     guest->sp = before;
-    /* What it did not finish to say to the board. */
+    /* What it did not finish to say to the board, and to free. */
     if (guest->error.code != 0 && guest->cpu.worker->runtime != NULL)
         vta_runtime_abandon(guest->cpu.worker->runtime);
+    if (guest->error.code != 0)
+        workspace_free_since(guest->cpu.worker, mark);
     return rc;
 }
 

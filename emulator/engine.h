@@ -81,6 +81,10 @@ struct engine_ops {
     void (*write_float)(struct engine *engine, uint32_t first, uint32_t count,
                         const uint64_t *values);
 
+    /* Every register as after open(): code may have changed the processor's mode. Outside of run().
+     */
+    void (*reset)(struct engine *engine);
+
     /* Runs from `begin` (odd: Thumb) until control reaches `until`, which is mapped. Nested from
      * trap(): every register but the results is then the caller's affair. */
     void (*run)(struct engine *engine, uint64_t begin, uint64_t until,
@@ -90,7 +94,7 @@ struct engine_ops {
     void (*stop)(struct engine *engine);
 };
 
-#define ENGINE_VERSION 1u
+#define ENGINE_VERSION 2u
 
 /* The plugin at `path`, which stays loaded; or NULL with VTA_EUNSUPPORTED and what the system says,
  * or which version it is. */

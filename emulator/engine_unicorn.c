@@ -22,7 +22,8 @@
 #include "loader/image.h"
 
 #define REGISTERS_MOST 32u
-#define DEPTH_MOST     32u /* of run(); Unicorn has room for 64, and ends the process behind it */
+#define MAPPED_MOST    900u /* ranges; Unicorn ends the process at 1022 */
+#define DEPTH_MOST     32u  /* of run(); Unicorn has room for 64, and ends the process behind it */
 /* What Unicorn reserves for translated code, 1 GiB, and more than it takes beside that; it ends the
  * process if it cannot have it. */
 #define CODE_BYTES ((UINT64_C(1) << 30) + (UINT64_C(16) << 20))
@@ -46,7 +47,9 @@ struct engine {
     const struct machine *machine;
     struct engine_options options;
     uc_engine *uc;
-    uint32_t *words; /* the pages of the trap words; mapped */
+    uc_context *fresh; /* the registers as after opening */
+    uint32_t mapped;   /* ranges */
+    uint32_t *words;   /* the pages of the trap words; mapped */
     uint64_t words_bytes;
     uint32_t depth; /* of run() */
     atomic_bool stopping;
@@ -185,6 +188,11 @@ static enum engine_fault fault_of(struct engine *engine, uc_err status, bool arr
     return atomic_load(&engine->stopping) ? ENGINE_STOPPED : ENGINE_EXCEPTION;
 }
 
+static void unicorn_reset(struct engine *engine)
+{
+    uc_context_restore(engine->uc, engine->fresh);
+}
+
 static void unicorn_run(struct engine *engine, uint64_t begin, uint64_t until,
                         struct engine_outcome *outcome)
 {
@@ -218,6 +226,10 @@ static int unicorn_map(struct engine *engine, uint64_t address, uint64_t nbytes,
                        void *bytes, struct vta_error *error)
 {
     uint32_t protection = UC_PROT_NONE;
+    if (engine->mapped >= MAPPED_MOST)
+        return vta_error_limit(error, VTA_ELIMIT, MAPPED_MOST, (int64_t)engine->mapped + 1,
+                               "an emulated processor has room for %u parts of modules; free some",
+                               MAPPED_MOST);
     if ((access & IMAGE_READ) != 0)
         protection |= UC_PROT_READ;
     if ((access & IMAGE_WRITE) != 0)
@@ -225,6 +237,7 @@ static int unicorn_map(struct engine *engine, uint64_t address, uint64_t nbytes,
     if ((access & IMAGE_EXECUTE) != 0)
         protection |= UC_PROT_EXEC;
     const uc_err status = uc_mem_map_ptr(engine->uc, address, nbytes, protection, bytes);
+    engine->mapped += status == UC_ERR_OK;
     if (status == UC_ERR_OK)
         return 0;
     return vta_error_set(error, status == UC_ERR_NOMEM ? VTA_ENOMEM : VTA_EINTERNAL,
@@ -236,13 +249,15 @@ static int unicorn_map(struct engine *engine, uint64_t address, uint64_t nbytes,
 static void unicorn_unmap(struct engine *engine, uint64_t address, uint64_t nbytes)
 {
     uc_ctl_remove_cache(engine->uc, address, address + nbytes);
-    uc_mem_unmap(engine->uc, address, nbytes);
+    engine->mapped -= uc_mem_unmap(engine->uc, address, nbytes) == UC_ERR_OK;
 }
 
 /* ---- Opening ------------------------------------------------------------------------------- */
 
 static void unicorn_close(struct engine *engine)
 {
+    if (engine->fresh != NULL)
+        uc_context_free(engine->fresh);
     if (engine->uc != NULL)
         uc_close(engine->uc);
     if (engine->words != MAP_FAILED)
@@ -288,6 +303,10 @@ static uc_err set_up(struct engine *engine)
                                 engine->words);
     if (status == UC_ERR_OK)
         status = enable_floats(engine);
+    if (status == UC_ERR_OK)
+        status = uc_context_alloc(engine->uc, &engine->fresh);
+    if (status == UC_ERR_OK)
+        status = uc_context_save(engine->uc, engine->fresh);
     if (status == UC_ERR_OK)
         status = uc_hook_add(engine->uc, &hook, UC_HOOK_CODE, on_trap, engine, begin, end);
     if (status == UC_ERR_OK)
@@ -344,6 +363,7 @@ __attribute__((visibility("default"))) const struct engine_ops vta_engine_ops = 
     .write = unicorn_write,
     .read_float = unicorn_read_float,
     .write_float = unicorn_write_float,
+    .reset = unicorn_reset,
     .run = unicorn_run,
     .stop = unicorn_stop,
 };

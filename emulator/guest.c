@@ -264,6 +264,23 @@ static bool describe_place(const struct guest *guest, uint64_t address, char *te
     return false;
 }
 
+/* Where the code was, in words that follow others. */
+static void describe_outcome(const struct guest *guest, const struct engine_outcome *outcome,
+                             char *text, size_t nbytes)
+{
+    char place[256];
+    uint64_t lr = 0;
+    if (describe_place(guest, outcome->pc, place, sizeof place)) {
+        snprintf(text, nbytes, ", in %s", place);
+        return;
+    }
+    guest->ops->read(guest->engine, ENGINE_LR, 1, &lr);
+    if (describe_place(guest, lr & ~UINT64_C(1), place, sizeof place))
+        snprintf(text, nbytes, "; the last call was in %s", place);
+    else
+        snprintf(text, nbytes, ", at 0x%" PRIx64, outcome->pc);
+}
+
 static void explain(struct guest *guest, const struct engine_outcome *outcome)
 {
     static const char *const words[] = {
@@ -274,21 +291,13 @@ static void explain(struct guest *guest, const struct engine_outcome *outcome)
         [ENGINE_EXCEPTION] = "exception %" PRIu64 " of its processor",
         [ENGINE_INTERNAL] = "error %" PRIu64 " of the emulator",
     };
-    char what[96], place[256];
-    uint64_t lr = 0;
+    char what[96], place[300];
     snprintf(what, sizeof what, words[outcome->fault],
              outcome->fault == ENGINE_UNDEFINED ? outcome->pc : outcome->address);
     if (outcome->fault == ENGINE_WRITE && guest->stack.begin - outcome->address <= GUARD_BYTES)
         snprintf(what, sizeof what, "its stack of %" PRIu64 " bytes is full", STACK_BYTES);
-    if (describe_place(guest, outcome->pc, place, sizeof place)) {
-        guest_fail(guest, VTA_EREFUSED, "%s, in %s", what, place);
-        return;
-    }
-    guest->ops->read(guest->engine, ENGINE_LR, 1, &lr);
-    if (describe_place(guest, lr & ~UINT64_C(1), place, sizeof place))
-        guest_fail(guest, VTA_EREFUSED, "%s; the last call was in %s", what, place);
-    else
-        guest_fail(guest, VTA_EREFUSED, "%s, at 0x%" PRIx64, what, outcome->pc);
+    describe_outcome(guest, outcome, place, sizeof place);
+    guest_fail(guest, VTA_EREFUSED, "%s%s", what, place);
 }
 
 static void finish(struct guest *guest, const struct engine_outcome *outcome, int32_t *result)
@@ -298,8 +307,10 @@ static void finish(struct guest *guest, const struct engine_outcome *outcome, in
         guest->ops->read(guest->engine, ENGINE_X0, 1, &value);
         *result = (int32_t)value;
     } else if (outcome->fault == ENGINE_STOPPED) {
-        guest_fail(guest, VTA_EDEADLINE, "stopped: the call passed the deadline of %u ms",
-                   guest->cpu.worker->options.call_deadline_ms);
+        char place[300];
+        describe_outcome(guest, outcome, place, sizeof place);
+        guest_fail(guest, VTA_EDEADLINE, "stopped: the call passed the deadline of %u ms%s",
+                   guest->cpu.worker->options.call_deadline_ms, place);
     } else {
         explain(guest, outcome);
     }
@@ -330,6 +341,8 @@ int guest_run(struct guest *guest, uint64_t function, const uint64_t *args, uint
     if (nested) {
         guest->ops->read(guest->engine, ENGINE_SP, 1, &sp);
         guest->ops->read(guest->engine, ENGINE_LR, 1, &lr);
+    } else {
+        guest->ops->reset(guest->engine);
     }
     if (guest->depth == DEPTH_MOST)
         guest_fail(guest, VTA_ELIMIT, "calls of the code and back are %u deep", DEPTH_MOST);

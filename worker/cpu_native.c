@@ -33,8 +33,9 @@ struct native {
     struct link_map *map;
 };
 
-/* All that is loaded, for who explains a crash. */
+/* All that is loaded, and what is being called, for who explains a crash. */
 static struct native *loaded;
+static const char *calling;
 
 /* ---- Objects ------------------------------------------------------------------------------- */
 
@@ -208,6 +209,8 @@ static int native_load(struct cpu *cpu, struct module *module, const char *name,
         return vta_error_set(error, VTA_ENOMEM, "no memory for a module");
     native->code = (struct code){ .cpu = cpu, .module = module, .context = (uintptr_t)module };
     native->name = name;
+    const char *const outer = calling;
+    calling = "a constructor";
     int rc = image_identify(&files[0], &machine, &library, error);
     if (rc == 0 && library) {
         rc = map_library(native, &files[0], error);
@@ -216,6 +219,7 @@ static int native_load(struct cpu *cpu, struct module *module, const char *name,
         if (rc == 0)
             rc = protect(native, error);
     }
+    calling = outer;
     if (rc != 0) {
         native_unload(&native->code);
         return rc;
@@ -233,8 +237,10 @@ static int native_initialise(struct code *code, struct vta_error *error)
     static char *nothing[] = { NULL };
     (void)error;
     native->initialised = true;
+    calling = "a constructor";
     for (uint32_t i = 0; i < native->image.init_count; i++)
         ((void (*)(int, char **, char **))(uintptr_t)native->image.init[i])(0, nothing, nothing);
+    calling = NULL;
     return 0;
 }
 
@@ -273,9 +279,11 @@ static int native_call(struct code *code, const char *name, uint64_t address, un
     union tvm_value value = { 0 };
     int32_t value_code = TVM_NULL;
     (void)code;
-    (void)name;
+    const char *const outer = calling;
+    calling = name;
     abi_forget_error();
     const int status = kernel(args, (int32_t *)codes, count, &value, &value_code, NULL);
+    calling = outer;
     if (status == 0)
         return result_take(&value, value_code, result, error);
     return abi_take_error(status, error);
@@ -346,5 +354,9 @@ void cpu_native_describe(uint64_t address, char *text, size_t size)
                  native != NULL ? native->name : "of this server");
     } else {
         snprintf(text, size, "no function, at 0x%llx", (unsigned long long)address);
+    }
+    if (calling != NULL) {
+        const size_t used = strlen(text);
+        snprintf(text + used, size - used, ", called by %s", calling);
     }
 }

@@ -114,6 +114,7 @@ int graph_params_read_names(const void *bytes, uint64_t nbytes, struct graph_par
                             struct vta_error *error)
 {
     struct blob blob = { bytes, nbytes };
+    *params = (struct graph_params){ 0 };
     int rc = take_head(&blob, error);
     return rc == 0 ? graph_params_take_names(&blob, params, error) : rc;
 }

@@ -246,7 +246,7 @@ static void on_crash(int signal_number, siginfo_t *info, void *context)
 /* On a stack of its own, because the client's may be what overflowed. */
 static void watch_for_crashes(void)
 {
-    static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+    static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
     static char stack[64 << 10];
     const stack_t alternate = { .ss_sp = stack, .ss_size = sizeof stack };
     struct sigaction action = { .sa_sigaction = on_crash,

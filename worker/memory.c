@@ -57,6 +57,9 @@ struct memory *memory_new(struct worker *worker, struct tvm_device device, uint6
     }
     pthread_mutex_lock(&all.lock);
     memory->next = all.first;
+    if (memory->next != NULL)
+        memory->next->link = &memory->next;
+    memory->link = &all.first;
     all.first = memory;
     pthread_mutex_unlock(&all.lock);
     return memory;
@@ -76,11 +79,11 @@ void memory_release(struct memory *memory)
         return;
     pthread_mutex_lock(&all.lock);
     const bool last = --memory->references == 0;
-    struct memory **at = &all.first;
-    while (last && *at != memory)
-        at = &(*at)->next;
-    if (last)
-        *at = memory->next;
+    if (last) {
+        *memory->link = memory->next;
+        if (memory->next != NULL)
+            memory->next->link = memory->link;
+    }
     pthread_mutex_unlock(&all.lock);
     if (!last)
         return;

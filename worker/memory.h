@@ -17,6 +17,7 @@ struct memory {
     uint64_t nbytes;
     unsigned references;
     struct memory *next;
+    struct memory **link; /* what points to it in the list of all */
 };
 
 /* Zeroed memory with one reference; on ext_dev this is the first use of the device. NULL with the

@@ -130,7 +130,9 @@ static int get_global_func(struct session *session, const struct tvm_item *args,
 static int free_handle(struct session *session, const struct tvm_item *args, struct answer *answer,
                        struct vta_error *error)
 {
+    deadline_arm(session->worker->call_deadline); /* a module that goes may have finalisers */
     int rc = objects_free(&session->objects, args[0].handle, args[1].i, error);
+    deadline_disarm(session->worker->call_deadline);
     return rc != 0 ? rc : return_null(answer);
 }
 

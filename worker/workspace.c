@@ -25,6 +25,7 @@ struct blocks {
 static struct {
     pthread_mutex_t lock;
     struct blocks used, free;
+    struct blocks device; /* in use on ext_dev; their bytes are not known here */
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static bool add(struct blocks *blocks, struct block block)
@@ -119,6 +120,17 @@ static int cpu_free(struct worker *worker, void *workspace, struct vta_error *er
     return vta_error_set(error, VTA_EHANDLE, "a workspace is freed that was never allocated");
 }
 
+static int device_free(struct worker *worker, void *workspace, struct vta_error *error)
+{
+    for (uint32_t i = pool.device.count; i-- > 0;) {
+        if (pool.device.all[i].data == workspace) {
+            take(&pool.device, i);
+            break;
+        }
+    }
+    return vta_runtime_release(worker->runtime, workspace, error);
+}
+
 /* ---- Both ---------------------------------------------------------------------------------- */
 
 static int refuse_device(int device_type, struct vta_error *error)
@@ -139,6 +151,11 @@ void *workspace_alloc(struct worker *worker, int device_type, uint64_t nbytes,
         struct vta_runtime *runtime = worker_runtime(worker, error);
         if (runtime != NULL)
             workspace = vta_runtime_alloc(runtime, nbytes == 0 ? 1 : nbytes, error);
+        if (workspace != NULL && !add(&pool.device, (struct block){ .data = workspace })) {
+            vta_runtime_release(runtime, workspace, NULL);
+            workspace = NULL;
+            vta_error_set(error, VTA_ENOMEM, "no memory for a workspace");
+        }
     } else {
         refuse_device(device_type, error);
     }
@@ -153,11 +170,29 @@ int workspace_free(struct worker *worker, int device_type, void *workspace, stru
     if (device_type == TVM_CPU)
         rc = cpu_free(worker, workspace, error);
     else if (device_type == TVM_EXT_DEV && worker->runtime != NULL)
-        rc = vta_runtime_release(worker->runtime, workspace, error);
+        rc = device_free(worker, workspace, error);
     else
         rc = refuse_device(device_type, error);
     pthread_mutex_unlock(&pool.lock);
     return rc;
+}
+
+struct workspace_mark workspace_mark(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    const struct workspace_mark mark = { pool.used.count, pool.device.count };
+    pthread_mutex_unlock(&pool.lock);
+    return mark;
+}
+
+void workspace_free_since(struct worker *worker, struct workspace_mark mark)
+{
+    pthread_mutex_lock(&pool.lock);
+    while (pool.used.count > mark.cpu)
+        give_back(worker, take(&pool.used, pool.used.count - 1));
+    while (pool.device.count > mark.device)
+        device_free(worker, pool.device.all[pool.device.count - 1].data, NULL);
+    pthread_mutex_unlock(&pool.lock);
 }
 
 static void clear(struct worker *worker, struct blocks *blocks)
@@ -173,5 +208,7 @@ void workspace_clear(struct worker *worker)
     pthread_mutex_lock(&pool.lock);
     clear(worker, &pool.used);
     clear(worker, &pool.free);
+    free(pool.device.all); /* the runtime has the buffers */
+    pool.device = (struct blocks){ 0 };
     pthread_mutex_unlock(&pool.lock);
 }

@@ -16,6 +16,14 @@ void *workspace_alloc(struct worker *worker, int device_type, uint64_t nbytes,
 int workspace_free(struct worker *worker, int device_type, void *workspace,
                    struct vta_error *error);
 
+/* What is in use now, for a call that may not come to its end; and then to free what it took since.
+ */
+struct workspace_mark {
+    uint32_t cpu, device;
+};
+struct workspace_mark workspace_mark(void);
+void workspace_free_since(struct worker *worker, struct workspace_mark mark);
+
 /* Gives the processor's back, also what kernels never freed. Buffers on the device go with the
  * runtime. */
 void workspace_clear(struct worker *worker);

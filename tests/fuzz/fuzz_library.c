@@ -1,11 +1,11 @@
 /* fuzz_library.c: machine code of a client as a shared library, for whichever machine its header
  * says. */
-#include "fuzz_image.h"
+#include "images.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_image(data, size, true);
+    images(data, size, true);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* fuzz_image.h: loads foreign bytes as an image, and checks what comes out. Nothing of it runs. */
+/* images.h: loads foreign bytes as an image, and checks what comes out. Nothing of it runs. */
 #ifndef FUZZ_IMAGE_H
 #define FUZZ_IMAGE_H
 
@@ -7,6 +7,6 @@
 #include <stdint.h>
 
 /* library: whether they must be one, or an object; what is the other is left alone. */
-void fuzz_image(const uint8_t *data, size_t size, bool library);
+void images(const uint8_t *data, size_t size, bool library);
 
 #endif

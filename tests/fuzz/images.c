@@ -1,5 +1,5 @@
-/* fuzz_image.c: loads foreign bytes as an image, and checks what comes out (fuzz_image.h). */
-#include "fuzz_image.h"
+/* images.c: loads foreign bytes as an image, and checks what comes out (images.h). */
+#include "images.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +61,7 @@ static void check(const struct image *image)
     must(image_at(image, image->address + image->nbytes) == NULL);
 }
 
-void fuzz_image(const uint8_t *data, size_t size, bool library)
+void images(const uint8_t *data, size_t size, bool library)
 {
     uint8_t *memory = NULL;
     const struct image_host host = { reserve, import, &memory };
