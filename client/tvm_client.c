@@ -132,12 +132,12 @@ static int receive_values(struct vta_tvm *tvm, uint32_t code, uint64_t nbytes, b
     return 0;
 }
 
-/* The answer to a request; a copy's bytes go to `into`. */
-static int receive_answer(struct vta_tvm *tvm, void *into, uint64_t into_bytes, bool *failed,
-                          struct vta_error *error)
+/* The answer to a request; a copy's bytes go to `into`. patient: to a call, which computes. */
+static int receive_answer(struct vta_tvm *tvm, bool patient, void *into, uint64_t into_bytes,
+                          bool *failed, struct vta_error *error)
 {
     uint8_t head[TVM_HEADER_BYTES];
-    int rc = receive_all(tvm, head, sizeof head, true, error);
+    int rc = receive_all(tvm, head, sizeof head, patient, error);
     if (rc != 0)
         return rc;
     const uint64_t length = tvm_get_u64(head);
@@ -168,7 +168,8 @@ static int exchange(struct vta_tvm *tvm, const uint8_t *head, size_t head_bytes,
     if (rc == 0)
         rc = send_all(tvm, bulk, bulk_bytes, what, &reason);
     if (rc == 0)
-        rc = receive_answer(tvm, into, into_bytes, &failed, &reason);
+        rc = receive_answer(tvm, tvm_get_u32(head + 8) == TVM_PACKET_CALL_FUNC, into, into_bytes,
+                            &failed, &reason);
     if (rc != 0)
         rc = broken(tvm, rc, &reason);
     else if (failed)

@@ -311,36 +311,79 @@ Test(network, daemon_without_tvm_is_named)
          "the server refuses TVM sessions ('tvm' may be off");
 }
 
-/* Answers one connection with what is no welcome. */
+/* A server of one connection, which says some bytes and no more. */
+struct fake {
+    pthread_t thread;
+    int listener;
+    const void *bytes;
+    size_t nbytes;
+};
+
 static void *answer(void *context)
 {
-    const int *listener = context;
-    char bytes[64];
-    int fd = accept(*listener, NULL, NULL);
-    if (fd < 0 || recv(fd, bytes, 15, MSG_WAITALL) != 15 || send(fd, "HTTP/1.1 400", 12, 0) != 12)
+    const struct fake *fake = context;
+    char unread[4096];
+    int fd = accept(fake->listener, NULL, NULL);
+    if (fd < 0 || send(fd, fake->bytes, fake->nbytes, MSG_NOSIGNAL) != (ssize_t)fake->nbytes)
         abort();
+    shutdown(fd, SHUT_WR);
+    while (recv(fd, unread, sizeof unread, 0) > 0)
+        ;
     close(fd);
     return NULL;
 }
 
-Test(network, another_server_is_named)
+static void fake_start(struct fake *fake, const void *bytes, size_t nbytes)
 {
     struct sockaddr_in address = { .sin_family = AF_INET,
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t length = sizeof address;
-    pthread_t thread;
     char port[16];
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert_eq(bind(listener, (struct sockaddr *)&address, length), 0);
-    cr_assert_eq(listen(listener, 1), 0);
-    cr_assert_eq(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    *fake = (struct fake){ .bytes = bytes, .nbytes = nbytes };
+    fake->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(fake->listener, (struct sockaddr *)&address, length), 0);
+    cr_assert_eq(listen(fake->listener, 1), 0);
+    cr_assert_eq(getsockname(fake->listener, (struct sockaddr *)&address, &length), 0);
     snprintf(port, sizeof port, "%d", ntohs(address.sin_port));
     setenv("VTA_RPC_PORT", port, 1);
-    cr_assert_eq(pthread_create(&thread, NULL, answer, &listener), 0);
-    says(run_to(1, "tvm-run net --input a.bin").err, "this is no TVM RPC server: it answers with "
-                                                     "0x50545448");
-    pthread_join(thread, NULL);
-    close(listener);
+    cr_assert_eq(pthread_create(&fake->thread, NULL, answer, fake), 0);
+}
+
+static void fake_stop(struct fake *fake)
+{
+    pthread_join(fake->thread, NULL);
+    close(fake->listener);
+}
+
+#define WELCOME "\x71\xf2\x0f\0\7\0\0\0server:"
+
+Test(network, another_server_is_named_and_believed_in_nothing)
+{
+    static const struct {
+        const char *bytes;
+        size_t nbytes;
+        const char *says;
+    } rows[] = {
+#define ROW(bytes, says) { bytes, sizeof bytes - 1, says }
+        ROW("", "this is no TVM RPC server: it closes the connection"),
+        ROW("HTTP/1.1 400", "this is no TVM RPC server: it answers with 0x50545448"),
+        ROW("\x72\xf2\x0f\0", "has as many TVM sessions as it takes"),
+        ROW("\x71\xf2\x0f\0\xff\xff\xff\xff", "a welcome of 4294967295 bytes, at most 1024"),
+        ROW(WELCOME, "the peer closed the connection"),
+        ROW(WELCOME "\3\0\0\0\0\0\0\0\4\0\0\0", "a packet of 3 bytes with code 4"),
+        ROW(WELCOME "\4\0\0\0\0\0\0\0\10\0\0\0", "a packet of 4 bytes with code 8"),
+        ROW(WELCOME "\4\0\0\0\0\1\0\0\4\0\0\0", "an answer of 1099511627776 bytes, at most "),
+        ROW(WELCOME "\14\0\0\0\0\0\0\0\4\0\0\0\377\377\377\377\0\0\0\0", "a sequence of -1 values"),
+        ROW(WELCOME "\10\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0", "an exception without words"),
+        ROW(WELCOME "\27\0\0\0\0\0\0\0\5\0\0\0\1\0\0\0\13\0\0\0\3\0\0\0\0\0\0\0own", "own"),
+#undef ROW
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fake fake;
+        fake_start(&fake, rows[i].bytes, rows[i].nbytes);
+        says(run_to(1, "tvm-run net --input a.bin").err, rows[i].says);
+        fake_stop(&fake);
+    }
 }
 
 /* ---- What TVM compiled --------------------------------------------------------------------- */
