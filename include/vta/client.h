@@ -228,7 +228,7 @@ struct vta_network;
 struct vta_network_options {
     const char *host; /* as for vta_connect */
     int port;
-    unsigned timeout_ms; /* as for vta_connect_timeout, which 0 is, too: wait for ever */
+    unsigned timeout_ms; /* as for vta_connect_timeout; 0: wait for ever */
     const char *key;     /* the server's tvm_key; NULL: none */
     /* Files here. */
     const char *library; /* what export_library made: .tar, .o or .so */

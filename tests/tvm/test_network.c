@@ -402,6 +402,35 @@ static void same_bytes(const char *one, const char *other)
     cr_assert_arr_eq(left, right, nbytes);
 }
 
+/* The nodes' counters together against what TVM's simulator counted in a run. */
+static void counters_are_those_of(const char *folder)
+{
+    static const char *const names[] = { "inp_load_nbytes", "wgt_load_nbytes",  "acc_load_nbytes",
+                                         "uop_load_nbytes", "out_store_nbytes", "gemm_counter",
+                                         "alu_counter" };
+    char command[1000], path[400], wanted[1000] = "";
+    snprintf(path, sizeof path, "%s/counters.json", folder);
+    FILE *file = fopen(path, "rb");
+    cr_assert_not_null(file, "%s", path);
+    cr_assert_gt(fread(wanted, 1, sizeof wanted - 1, file), 0);
+    fclose(file);
+    cJSON *expected = cJSON_Parse(wanted);
+    snprintf(command, sizeof command, "tvm-run %s --input %s/input.f32 --profile --json", folder,
+             folder);
+    cJSON *json = run_json(0, command);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        double sum = 0;
+        const cJSON *node;
+        cJSON_ArrayForEach(node, cJSON_GetObjectItem(json, "nodes"))
+        {
+            sum += number(cJSON_GetObjectItem(node, "counters"), names[i]);
+        }
+        cr_expect_eq(sum, number(expected, names[i]), "%s: %g", names[i], sum);
+    }
+    cJSON_Delete(expected);
+    cJSON_Delete(json);
+}
+
 Test(network, of_tvm_gives_what_tvm_gave)
 {
     const char *shared = getenv("VTA_SHARED");
@@ -422,4 +451,5 @@ Test(network, of_tvm_gives_what_tvm_gave)
         says(run_to(0, command).out, "\n       6: 0.912203\n");
         same_bytes("out.f32", wanted);
     }
+    counters_are_those_of(folder);
 }
