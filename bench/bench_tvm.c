@@ -464,7 +464,7 @@ static void measure_all(void)
     measure_copies(TVM_CPU, "cpu");
     measure_copies(TVM_EXT_DEV, "ext_dev");
     measure_modules();
-    measure_networks(bench.table, bench.session, bench.much.rounds);
+    measure_networks(bench.table, bench.daemon.port, bench.much.rounds);
     peer_processors(processors);
     peer_bind(0, processors[0]);
     bind_workers(processors[0]);

@@ -1,5 +1,5 @@
-/* networks.c: measures a network from its upload to a run. What of a run is inside streams, and how
- * many multiplications those make, the debug executor's profile and the counters say.
+/* networks.c: measures a network from its files to a run. What of a run is inside streams, and how
+ * many multiplications those make, its profile says.
  */
 #include "networks.h"
 
@@ -7,172 +7,89 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
+
+#include <vta/client.h>
 
 #include "tvm_client.h"
 
 #define MACS_PER_GEMM 256.0 /* of the default configuration: 1×16 by 16×16 */
 
-struct network {
-    struct measure_table *table;
-    int session;
-    const char *name, *folder;
-    uint64_t module;
-};
-
-static void *read_file(const struct network *network, const char *name, size_t *nbytes)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", network->folder, name);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL || fseek(file, 0, SEEK_END) != 0)
-        client_give_up(path);
-    *nbytes = (size_t)ftell(file);
-    rewind(file);
-    uint8_t *bytes = client_allocate(*nbytes + 1);
-    if (fread(bytes, 1, *nbytes, file) != *nbytes)
-        client_give_up(path);
-    fclose(file);
-    bytes[*nbytes] = '\0';
-    return bytes;
-}
-
-static void row(const struct network *network, const char *what, double value, const char *unit)
+static void row(struct measure_table *table, const char *network, const char *what, double value,
+                const char *unit)
 {
     char name[64];
-    snprintf(name, sizeof name, "%s: %s", network->name, what);
-    measure_row(network->table, name, value, unit, value, unit, NAN, false);
+    snprintf(name, sizeof name, "%s: %s", network, what);
+    measure_row(table, name, value, unit, value, unit, NAN, false);
 }
 
-static uint64_t member(const struct network *network, const char *name)
+static struct vta_network *set_up(struct measure_table *table, const char *name, const char *folder,
+                                  int port)
 {
-    struct body values = { .size = 0 };
-    body_put_u32(&values, 3);
-    body_put_u32(&values, TVM_MODULE);
-    body_put_u32(&values, TVM_STRING);
-    body_put_u32(&values, TVM_INT);
-    body_put_u64(&values, network->module);
-    body_put_text(&values, name);
-    body_put_u64(&values, 0);
-    client_call(network->session,
-                client_function(network->session, "tvm.rpc.server.ModuleGetFunction"), &values);
-    return client_value(1).handle;
-}
-
-static void call_plain(const struct network *network, uint64_t function)
-{
-    struct body values = { .size = 0 };
-    body_put_u32(&values, 0);
-    client_call(network->session, function, &values);
-}
-
-/* tvm.graph_executor_debug.create(JSON, module, 12, 0). */
-static uint64_t create(const struct network *network, const char *json, size_t nbytes,
-                       uint64_t library)
-{
-    static const uint32_t codes[] = { TVM_STRING, TVM_MODULE, TVM_INT, TVM_INT };
-    struct body body = { .size = 0 };
-    const uint64_t rest[] = { library, TVM_EXT_DEV, 0 };
-    uint8_t *bulk = client_allocate(nbytes + sizeof rest);
-    memcpy(bulk, json, nbytes);
-    memcpy(bulk + nbytes, rest, sizeof rest);
-    body_put_u64(&body, client_function(network->session, "tvm.graph_executor_debug.create"));
-    body_put_u32(&body, 4);
-    body_put(&body, codes, sizeof codes);
-    body_put_u64(&body, nbytes);
-    client_send(network->session, TVM_PACKET_CALL_FUNC, &body, bulk, nbytes + sizeof rest);
-    client_expect(client_receive(network->session), TVM_PACKET_RETURN);
-    free(bulk);
-    return client_value(1).handle;
-}
-
-static void set_up(struct network *network)
-{
-    size_t library_bytes, json_bytes;
+    char library[PATH_MAX + 128], graph[PATH_MAX + 16], params[PATH_MAX + 16];
+    struct vta_error error;
     struct utsname host;
-    char file[sizeof host.machine + 16];
     uname(&host);
-    snprintf(file, sizeof file, "graphlib-%s.tar", host.machine);
-    void *library = read_file(network, file, &library_bytes);
-    char *json = read_file(network, "graph.json", &json_bytes);
-    double start = measure_now();
-    client_upload(network->session, "graphlib.tar", library, library_bytes);
-    network->module =
-        create(network, json, json_bytes, client_load(network->session, "graphlib.tar"));
-    row(network, "set-up", (measure_now() - start) * 1e3, "ms");
-    free(library);
-    free(json);
-}
-
-static void set_params(const struct network *network)
-{
-    size_t nbytes;
-    void *params = read_file(network, "params.bin", &nbytes);
-    struct body body = { .size = 0 };
-    body_put_u64(&body, member(network, "load_params"));
-    body_put_u32(&body, 1);
-    body_put_u32(&body, TVM_BYTES);
-    body_put_u64(&body, nbytes);
-    double start = measure_now();
-    client_send(network->session, TVM_PACKET_CALL_FUNC, &body, params, nbytes);
-    client_expect(client_receive(network->session), TVM_PACKET_RETURN);
-    row(network, "load_params", (measure_now() - start) * 1e3, "ms");
-    free(params);
-}
-
-/* The sum of the numbers behind each place of `key`. */
-static double sum_of(const char *text, const char *key)
-{
-    double sum = 0;
-    while ((text = strstr(text, key)) != NULL) {
-        text += strlen(key);
-        sum += strtod(text, NULL);
+    snprintf(library, sizeof library, "%s/graphlib-%s.tar", folder, host.machine);
+    snprintf(graph, sizeof graph, "%s/graph.json", folder);
+    snprintf(params, sizeof params, "%s/params.bin", folder);
+    if (access(graph, R_OK) != 0) {
+        fprintf(stderr, "bench_tvm: SKIPPED: no %s (VTA_SHARED), so no network\n", graph);
+        return NULL;
     }
-    return sum;
+    const struct vta_network_options options = { .host = "127.0.0.1",
+                                                 .port = port,
+                                                 .library = library,
+                                                 .graph = graph,
+                                                 .params = params,
+                                                 .profile = true };
+    const double start = measure_now();
+    struct vta_network *network = vta_network_open(&options, &error);
+    if (network == NULL)
+        client_give_up(error.message);
+    row(table, name, "set-up, with parameters", (measure_now() - start) * 1e3, "ms");
+    return network;
 }
 
-static void measure_run(const struct network *network, size_t runs)
+static void measure_run(struct measure_table *table, const char *name, struct vta_network *network,
+                        size_t runs)
 {
-    const uint64_t run = member(network, "run");
-    double *seconds = client_allocate(runs * sizeof *seconds);
+    double *seconds = client_allocate(runs * sizeof *seconds), inside = 0, macs = 0;
+    struct vta_network_node *nodes;
+    struct vta_error error;
+    size_t count;
+    uint64_t ns;
     for (size_t i = 0; i <= runs; i++) {
-        double start = measure_now();
-        call_plain(network, run);
-        seconds[i > 0 ? i - 1 : 0] = measure_now() - start; /* the first is a warm-up */
+        if (vta_network_run(network, &ns, &error) != 0)
+            client_give_up(error.message);
+        seconds[i > 0 ? i - 1 : 0] = (double)ns * 1e-9; /* the first is a warm-up */
     }
-    row(network, "one run", measure_median(seconds, runs) * 1e3, "ms");
+    row(table, name, "one run", measure_median(seconds, runs) * 1e3, "ms");
     free(seconds);
-    call_plain(network, client_function(network->session, "vta.simulator.profiler_clear"));
-    call_plain(network, run);
-    call_plain(network, client_function(network->session, "vta.simulator.profiler_status"));
-    const double macs = MACS_PER_GEMM * sum_of(client_value(1).bytes.data, "\"gemm_counter\":");
-    call_plain(network, member(network, "profile_rpc"));
-    const double inside = sum_of(client_value(1).bytes.data, "\"VTA (us)\":{\"microseconds\":");
-    row(network, "inside streams", inside * 1e-3, "ms");
-    row(network, "inside streams", macs / inside * 1e-3, "GMAC/s");
+    if (vta_network_profile(network, &nodes, &count, &error) != 0)
+        client_give_up(error.message);
+    for (size_t i = 0; i < count; i++) {
+        inside += (double)nodes[i].vta_ns * 1e-3;
+        macs += MACS_PER_GEMM * (double)nodes[i].counters.gemm_counter;
+    }
+    free(nodes);
+    row(table, name, "inside streams", inside * 1e-3, "ms");
+    row(table, name, "inside streams", macs / inside * 1e-3, "GMAC/s");
 }
 
-void measure_networks(struct measure_table *table, int session, size_t runs)
+void measure_networks(struct measure_table *table, int port, size_t runs)
 {
     static const char *const names[] = { "small", "resnet18" };
     const char *shared = getenv("VTA_SHARED");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char folder[PATH_MAX], graph[PATH_MAX + 16];
+        char folder[PATH_MAX];
         snprintf(folder, sizeof folder, "%s/tvm/networks/%s", shared != NULL ? shared : "../shared",
                  names[i]);
-        snprintf(graph, sizeof graph, "%s/graph.json", folder);
-        FILE *file = fopen(graph, "rb");
-        if (file == NULL) {
-            fprintf(stderr, "bench_tvm: SKIPPED: no %s (VTA_SHARED), so no network\n", graph);
+        struct vta_network *network = set_up(table, names[i], folder, port);
+        if (network == NULL)
             continue;
-        }
-        fclose(file);
-        struct network network = {
-            .table = table, .session = session, .name = names[i], .folder = folder
-        };
-        set_up(&network);
-        set_params(&network);
-        measure_run(&network, runs);
+        measure_run(table, names[i], network, runs);
+        vta_network_close(network);
     }
 }

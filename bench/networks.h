@@ -1,11 +1,11 @@
-/* networks.h: what networks that TVM compiled cost: to set up, to give their parameters, to run. */
+/* networks.h: what networks that TVM compiled cost: to set up, to run. */
 #ifndef VTA_BENCH_NETWORKS_H
 #define VTA_BENCH_NETWORKS_H
 
 #include "measure.h"
 
-/* Rows for each network in VTA_SHARED; none, with a message, if there are none. session: of a TVM
- * client. runs: of which the median counts. */
-void measure_networks(struct measure_table *table, int session, size_t runs);
+/* Rows for each network in VTA_SHARED; none, with a message, if there are none. port: the
+ * daemon's. runs: of which the median counts. */
+void measure_networks(struct measure_table *table, int port, size_t runs);
 
 #endif

@@ -303,13 +303,9 @@ static int default_port(struct vta_error *error)
     return (int)port;
 }
 
-struct vta_session *vta_connect_timeout(const char *host, int port, unsigned timeout_ms,
-                                        struct vta_error *error)
+int vta_open_peer(struct vta_transport **transport, const char *host, int port, unsigned timeout_ms,
+                  char peer[VTA_PEER_TEXT], struct vta_error *error)
 {
-    struct vta_transport *transport;
-    struct vta_error reason = { .insn = -1 };
-    char peer[VTA_PEER_TEXT];
-
     if (host == NULL)
         host = getenv("VTA_RPC_HOST");
     if (host == NULL || *host == '\0')
@@ -318,23 +314,30 @@ struct vta_session *vta_connect_timeout(const char *host, int port, unsigned tim
     if (!is_unix && port == 0) {
         port = default_port(error);
         if (port < 0)
-            return NULL;
+            return port;
     }
-    if (!is_unix && (port < 1 || port > 65535)) {
-        vta_error_limit(error, VTA_EINVAL, 65535, port, "%d is not a port (1 to 65535)", port);
-        return NULL;
-    }
+    if (!is_unix && (port < 1 || port > 65535))
+        return vta_error_limit(error, VTA_EINVAL, 65535, port, "%d is not a port (1 to 65535)",
+                               port);
     if (is_unix)
-        snprintf(peer, sizeof peer, "%s", host);
+        snprintf(peer, VTA_PEER_TEXT, "%s", host);
     else
-        snprintf(peer, sizeof peer, strchr(host, ':') != NULL && *host != '[' ? "[%s]:%d" : "%s:%d",
-                 host, port);
-    if (vta_remote_open(&transport, host, port, timeout_ms, &reason) != 0) {
-        vta_error_prefix(&reason, "%s", peer);
-        if (error != NULL)
-            *error = reason;
+        snprintf(peer, VTA_PEER_TEXT,
+                 strchr(host, ':') != NULL && *host != '[' ? "[%s]:%d" : "%s:%d", host, port);
+    int rc = vta_remote_open(transport, host, port, timeout_ms, error);
+    if (rc != 0)
+        vta_error_prefix(error, "%s", peer);
+    return rc;
+}
+
+struct vta_session *vta_connect_timeout(const char *host, int port, unsigned timeout_ms,
+                                        struct vta_error *error)
+{
+    struct vta_transport *transport;
+    char peer[VTA_PEER_TEXT];
+
+    if (vta_open_peer(&transport, host, port, timeout_ms, peer, error) != 0)
         return NULL;
-    }
     return open_session(transport, false, peer, error);
 }
 

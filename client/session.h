@@ -36,6 +36,10 @@ struct vta_session {
 void vta_session_hold(struct vta_session *session);
 void vta_session_release(struct vta_session *session);
 
+/* Connects as vta_connect_timeout says of host and port; peer is what messages call it. */
+int vta_open_peer(struct vta_transport **transport, const char *host, int port, unsigned timeout_ms,
+                  char peer[VTA_PEER_TEXT], struct vta_error *error);
+
 /* 0, or VTA_ECLOSED with the reason. */
 int vta_session_usable(const struct vta_session *session, struct vta_error *error);
 

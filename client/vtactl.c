@@ -10,17 +10,19 @@
 #include "core/text_file.h"
 
 static const struct command commands[] = {
-    { "info", "", "what the daemon and its board are", 0, 0, command_info },
-    { "upload", "FILE [NAME]", "send a module file", 1, 2, command_upload },
-    { "download", "NAME [FILE]", "fetch a module file", 1, 2, command_download },
-    { "ls", "", "list the modules that a session sees", 0, 0, command_ls },
-    { "rm", "NAME...", "remove modules", 1, SIZE_MAX, command_rm },
-    { "run", "MODULE FUNCTION [[PARAM=]FILE...]", "call a function", 2, SIZE_MAX, command_run },
+    { "info", "", "what the daemon and its board are", 0, 0, command_info, false },
+    { "upload", "FILE [NAME]", "send a module file", 1, 2, command_upload, false },
+    { "download", "NAME [FILE]", "fetch a module file", 1, 2, command_download, false },
+    { "ls", "", "list the modules that a session sees", 0, 0, command_ls, false },
+    { "rm", "NAME...", "remove modules", 1, SIZE_MAX, command_rm, false },
+    { "run", "MODULE FUNCTION [[PARAM=]FILE...]", "call a function", 2, SIZE_MAX, command_run,
+      false },
     { "bench", "MODULE FUNCTION [[PARAM=]FILE...]", "measure a function's time", 2, SIZE_MAX,
-      command_bench },
-    { "counters", "", "print the board's counters", 0, 0, command_counters },
-    { "ping", "", "measure round trips", 0, 0, command_ping },
-    { NULL, NULL, NULL, 0, 0, NULL },
+      command_bench, false },
+    { "tvm-run", "FOLDER", "run a network that TVM compiled", 1, 1, command_tvm_run, true },
+    { "counters", "", "print the board's counters", 0, 0, command_counters, false },
+    { "ping", "", "measure round trips", 0, 0, command_ping, false },
+    { NULL, NULL, NULL, 0, 0, NULL, false },
 };
 
 static void print_help(const struct command *command)
@@ -169,7 +171,7 @@ int main(int argc, char **argv)
         goto done;
     if (tool.arguments.json)
         tool.json = cJSON_CreateObject();
-    status = open_session(&tool);
+    status = command->own_session ? 0 : open_session(&tool);
     if (status == 0)
         status = command->run(&tool);
     status = report(&tool, status);

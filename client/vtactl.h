@@ -17,6 +17,11 @@
 
 #define OUTS_MAX 64
 
+struct texts {
+    const char *texts[OUTS_MAX];
+    size_t count;
+};
+
 struct arguments {
     /* Where. */
     const char *host, *hw, *bitstream; /* the last two: which hardware the board is to have */
@@ -28,8 +33,12 @@ struct arguments {
     uint64_t seed;
     const char *profile, *clock, *trace;
     uint32_t number, repeat, min_repeat_ms; /* repeat 0: the command's default */
-    const char *outs[OUTS_MAX];             /* PARAM=FILE */
-    size_t out_count;
+    struct texts outs;                      /* PARAM=FILE */
+    /* tvm-run. */
+    const char *library, *graph, *params, *key, *output;
+    struct texts inputs; /* [NAME=]FILE */
+    uint32_t runs;       /* 0: 1 */
+    bool layers;         /* --profile */
     /* counters, ping. */
     bool clear;
     uint32_t count;
@@ -51,6 +60,7 @@ struct command {
     const char *summary;
     size_t least, most; /* operands */
     int (*run)(struct tool *tool);
+    bool own_session; /* it opens one, not of the native protocol */
 };
 
 /* vtactl_board.c */
@@ -69,6 +79,9 @@ bool is_profile_path(const char *name);
 /* vtactl_run.c */
 int command_run(struct tool *tool);
 int command_bench(struct tool *tool);
+
+/* vtactl_network.c */
+int command_tvm_run(struct tool *tool);
 
 /* ---- Command line (vtactl_arguments.c) ----------------------------------------------------- */
 
@@ -99,5 +112,28 @@ bool is_file(const char *path);
 int read_exactly(const char *path, void *bytes, uint64_t nbytes, struct vta_error *error);
 int write_file(const char *path, const void *bytes, size_t nbytes, struct vta_error *error);
 const char *base_name(const char *path);
+
+/* vtactl_npy.c: arrays in files: NumPy's if the name ends in .npy, else the bytes alone, row-major.
+ * What is read must have the type and shape; *bytes is the caller's to free. */
+int read_array(const char *path, const struct vta_tensor_type *type, uint64_t nbytes, void **bytes,
+               struct vta_error *error);
+int write_array(const char *path, const struct vta_tensor_type *type, const void *bytes,
+                uint64_t nbytes, struct vta_error *error);
+
+/* ---- Networks (vtactl_network_print.c) ----------------------------------------------------- */
+
+/* What tvm-run found out. */
+struct network_result {
+    const struct vta_network *network;
+    const char *folder, *library;
+    uint64_t *run_ns;
+    size_t runs;
+    void **outputs;     /* bytes of each */
+    const char **files; /* where they were written, or NULL */
+    const struct vta_network_node *nodes;
+    size_t node_count; /* 0 without --profile */
+};
+void print_network(const struct network_result *result);
+void network_as_json(const struct network_result *result, cJSON *json);
 
 #endif

@@ -13,7 +13,7 @@
 enum option_kind {
     OPTION_FLAG,   /* bool */
     OPTION_TEXT,   /* const char * */
-    OPTION_LIST,   /* one more of outs */
+    OPTION_LIST,   /* one more of struct texts */
     OPTION_U32,    /* uint32_t, from least */
     OPTION_U64,    /* uint64_t */
     OPTION_PORT,   /* int */
@@ -51,12 +51,26 @@ static const struct option options[] = {
     { "random", 0, OPTION_FLAG, AT(random), 0, "run bench", NULL,
       "random bytes for inputs without a file" },
     { "seed", 0, OPTION_U64, AT(seed), 0, "run bench", "N", "of the random bytes (default: 0)" },
-    { "out", 0, OPTION_LIST, 0, 0, "run", "PARAM=FILE", "write a parameter's bytes to a file" },
+    { "out", 0, OPTION_LIST, AT(outs), 0, "run", "PARAM=FILE",
+      "write a parameter's bytes to a file" },
     { "check", 0, OPTION_FLAG, AT(check), 0, "run", NULL,
       "compare results and counters with a board in this process" },
     { "stats", 0, OPTION_FLAG, AT(stats), 0, "run", NULL, "print the call's counters" },
     { "profile", 0, OPTION_TEXT, AT(profile), 0, "run bench", "NAME",
       "predict the board's time by this timing profile: a name, a .json file, auto, none" },
+    { "input", 0, OPTION_LIST, AT(inputs), 0, "tvm-run", "[NAME=]FILE",
+      "an input: .npy or raw numbers; without NAME: the only one that is no parameter" },
+    { "output", 0, OPTION_TEXT, AT(output), 0, "tvm-run", "FILE",
+      "write the output to a file (.npy or raw), or all to a folder" },
+    { "runs", 0, OPTION_U32, AT(runs), 1, "tvm-run", "N", "how often it runs (default: 1)" },
+    { "profile", 0, OPTION_FLAG, AT(layers), 0, "tvm-run", NULL, "time and counters of each node" },
+    { "library", 0, OPTION_TEXT, AT(library), 0, "tvm-run", "NAME",
+      "the library (default: graphlib-MACHINE.tar, or the only one)" },
+    { "graph", 0, OPTION_TEXT, AT(graph), 0, "tvm-run", "NAME",
+      "the graph (default: graph.json, or the library's)" },
+    { "params", 0, OPTION_TEXT, AT(params), 0, "tvm-run", "NAME",
+      "the parameters (default: params.bin, if it is there)" },
+    { "key", 0, OPTION_TEXT, AT(key), 0, "tvm-run", "KEY", "the server's tvm_key" },
     { "clock", 0, OPTION_TEXT, AT(clock), 0, "bench", "CLOCK",
       "measure by the clock of the host or of the board" },
     { "trace", 0, OPTION_TEXT, AT(trace), 0, "run", "FILE",
@@ -130,6 +144,16 @@ static int set_seconds(unsigned *milliseconds, const struct option *option, cons
     return 0;
 }
 
+static int add_text(struct texts *texts, const struct option *option, const char *text)
+{
+    if (texts->count == OUTS_MAX) {
+        fprintf(stderr, "vtactl: --%s: at most %d of them\n", option->name, OUTS_MAX);
+        return EXIT_USAGE;
+    }
+    texts->texts[texts->count++] = text;
+    return 0;
+}
+
 static int set_option(struct arguments *arguments, const struct option *option, const char *text)
 {
     void *place = (char *)arguments + option->offset;
@@ -143,12 +167,7 @@ static int set_option(struct arguments *arguments, const struct option *option, 
         *(const char **)place = text;
         return 0;
     case OPTION_LIST:
-        if (arguments->out_count == OUTS_MAX) {
-            fprintf(stderr, "vtactl: --%s: at most %d of them\n", option->name, OUTS_MAX);
-            return EXIT_USAGE;
-        }
-        arguments->outs[arguments->out_count++] = text;
-        return 0;
+        return add_text(place, option, text);
     case OPTION_SECONDS:
         return set_seconds(place, option, text);
     case OPTION_U32:
@@ -202,9 +221,19 @@ static int unknown_command(const char *name, const struct command *commands)
     return EXIT_USAGE;
 }
 
+static const struct command *find_command(const struct command *commands, const char *name)
+{
+    for (; name != NULL && commands->name != NULL; commands++)
+        if (strcmp(commands->name, name) == 0)
+            return commands;
+    return NULL;
+}
+
 /* The option that an argument names; its value, where it is in the same argument ("--a=b", "-c5"),
- * goes to *value. NULL for none. */
-static const struct option *find_option(const char *argument, const char **value)
+ * goes to *value. NULL for none. Of two with the same name, the one that the command takes, if a
+ * command stands before it. */
+static const struct option *find_option(const char *argument, const struct command *command,
+                                        const char **value)
 {
     *value = NULL;
     if (argument[1] != '-') {
@@ -217,19 +246,21 @@ static const struct option *find_option(const char *argument, const char **value
     }
     const char *name = argument + 2;
     size_t length = strcspn(name, "=");
+    const struct option *found = NULL;
     for (size_t i = 0; i < OPTION_COUNT; i++)
-        if (strlen(options[i].name) == length && memcmp(options[i].name, name, length) == 0) {
-            *value = name[length] == '=' ? name + length + 1 : NULL;
-            return &options[i];
-        }
-    return NULL;
+        if (strlen(options[i].name) == length && memcmp(options[i].name, name, length) == 0 &&
+            (found == NULL || (command != NULL && takes(command, &options[i]))))
+            found = &options[i];
+    *value = found != NULL && name[length] == '=' ? name + length + 1 : NULL;
+    return found;
 }
 
 /* Takes one option with its value; *argv moves past them. given[] notes it. */
-static int parse_option(struct arguments *arguments, char ***argv, bool given[])
+static int parse_option(struct arguments *arguments, char ***argv, const struct command *command,
+                        bool given[])
 {
     const char *argument = *(*argv)++, *value;
-    const struct option *option = find_option(argument, &value);
+    const struct option *option = find_option(argument, command, &value);
 
     if (option == NULL && argument[1] == '-')
         return unknown_option(argument + 2, strcspn(argument + 2, "="));
@@ -263,7 +294,7 @@ int parse_arguments(struct arguments *arguments, char **argv, const struct comma
             only_operands = true;
             argv++;
         } else if (!only_operands && (*argv)[0] == '-' && (*argv)[1] != '\0') {
-            int rc = parse_option(arguments, &argv, given);
+            int rc = parse_option(arguments, &argv, find_command(commands, name), given);
             if (rc != 0)
                 return rc;
         } else if (name == NULL) {
@@ -272,10 +303,7 @@ int parse_arguments(struct arguments *arguments, char **argv, const struct comma
             arguments->operands[arguments->operand_count++] = *argv++;
         }
     }
-    *command = NULL;
-    for (const struct command *one = commands; name != NULL && one->name != NULL; one++)
-        if (strcmp(one->name, name) == 0)
-            *command = one;
+    *command = find_command(commands, name);
     if (name != NULL && *command == NULL)
         return unknown_command(name, commands);
     for (size_t i = 0; i < OPTION_COUNT && *command != NULL; i++)

@@ -222,20 +222,20 @@ int call_inputs(struct call *call, const struct arguments *arguments, bool zeros
 
 int call_outputs(struct call *call, const struct arguments *arguments, struct vta_error *error)
 {
-    for (size_t i = 0; i < arguments->out_count; i++) {
-        struct operand *operand = named_operand(call, arguments->outs[i]);
+    for (size_t i = 0; i < arguments->outs.count; i++) {
+        struct operand *operand = named_operand(call, arguments->outs.texts[i]);
         if (operand == NULL)
-            return no_operand(call, "--out ", arguments->outs[i], error);
-        const char *path = strchr(arguments->outs[i], '=') + 1;
+            return no_operand(call, "--out ", arguments->outs.texts[i], error);
+        const char *path = strchr(arguments->outs.texts[i], '=') + 1;
         if (*path == '\0')
             return vta_error_set(error, VTA_EINVAL, "--out %s: there is no file after the '='",
-                                 arguments->outs[i]);
+                                 arguments->outs.texts[i]);
         if (operand->out != NULL)
             return vta_error_set(error, VTA_EINVAL, "--out %s: %s goes to %s already",
-                                 arguments->outs[i], operand->param->name, operand->out);
+                                 arguments->outs.texts[i], operand->param->name, operand->out);
         if (operand->after == NULL)
             return vta_error_set(error, VTA_EINVAL, "--out %s: %s does not write %s",
-                                 arguments->outs[i], vta_function_name(call->function),
+                                 arguments->outs.texts[i], vta_function_name(call->function),
                                  operand->param->name);
         operand->out = path;
     }

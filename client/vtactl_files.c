@@ -34,7 +34,7 @@ int read_exactly(const char *path, void *bytes, uint64_t nbytes, struct vta_erro
         (uint64_t)status.st_size != nbytes) {
         fclose(file);
         return vta_error_limit(error, VTA_ESIZE, (int64_t)nbytes, status.st_size,
-                               "%s: has %" PRIu64 " bytes, the parameter %" PRIu64, path,
+                               "%s: has %" PRIu64 " bytes, %" PRIu64 " are needed", path,
                                (uint64_t)status.st_size, nbytes);
     }
     size_t got = fread(bytes, 1, (size_t)nbytes, file);
@@ -42,10 +42,10 @@ int read_exactly(const char *path, void *bytes, uint64_t nbytes, struct vta_erro
         rc = vta_error_set(error, VTA_EIO, "%s: %s", path, strerror(errno));
     else if (got < nbytes)
         rc = vta_error_limit(error, VTA_ESIZE, (int64_t)nbytes, (int64_t)got,
-                             "%s: has %zu bytes, the parameter %" PRIu64, path, got, nbytes);
+                             "%s: has %zu bytes, %" PRIu64 " are needed", path, got, nbytes);
     else if (fgetc(file) != EOF)
-        rc = vta_error_set(error, VTA_ESIZE, "%s: has more bytes than the parameter, %" PRIu64,
-                           path, nbytes);
+        rc = vta_error_set(error, VTA_ESIZE,
+                           "%s: has more bytes than the %" PRIu64 " that are needed", path, nbytes);
     fclose(file);
     return rc;
 }

@@ -398,3 +398,31 @@ size_t tvm_write_packet(uint8_t *head, enum tvm_packet code, const struct tvm_it
     tvm_write_header(head, code, nbytes - TVM_HEADER_BYTES + later);
     return nbytes;
 }
+
+static bool has_bytes(const struct tvm_item *item)
+{
+    return item->code == TVM_STRING || item->code == TVM_BYTES;
+}
+
+uint64_t tvm_sequence_bytes_max(const struct tvm_item *items, uint32_t count)
+{
+    uint64_t nbytes = 4 + (4 + TVM_TENSOR_BYTES_MAX) * (uint64_t)count;
+    for (uint32_t i = 0; i < count; i++)
+        nbytes += has_bytes(&items[i]) ? items[i].bytes.size : 0;
+    return nbytes;
+}
+
+uint8_t *tvm_write_sequence(uint8_t *at, const struct tvm_item *items, uint32_t count)
+{
+    at = put_number(at, count, 4);
+    for (uint32_t i = 0; i < count; i++)
+        at = put_number(at, (uint32_t)items[i].code, 4);
+    for (uint32_t i = 0; i < count; i++) {
+        at = put_item(at, &items[i]);
+        if (has_bytes(&items[i]) && items[i].bytes.size > 0) {
+            memcpy(at, items[i].bytes.data, items[i].bytes.size);
+            at += items[i].bytes.size;
+        }
+    }
+    return at;
+}

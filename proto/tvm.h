@@ -164,4 +164,9 @@ void tvm_write_header(uint8_t header[TVM_HEADER_BYTES], enum tvm_packet code, ui
 size_t tvm_write_packet(uint8_t *head, enum tvm_packet code, const struct tvm_item *items,
                         uint32_t count);
 
+/* Writes a sequence of any values, strings and bytes among them, and returns its end. It takes at
+ * most tvm_sequence_bytes_max. */
+uint64_t tvm_sequence_bytes_max(const struct tvm_item *items, uint32_t count);
+uint8_t *tvm_write_sequence(uint8_t *at, const struct tvm_item *items, uint32_t count);
+
 #endif

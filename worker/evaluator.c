@@ -61,23 +61,23 @@ static int no_board_time(struct vta_error *error)
                          "the clock is the board's, but no timing profile says how fast that is");
 }
 
-int stopwatch_stop(const struct stopwatch *stopwatch, struct worker *worker, double *seconds,
-                   double *inside, struct vta_error *error)
+int stopwatch_stop(const struct stopwatch *stopwatch, struct worker *worker,
+                   struct stopwatch_time *time, struct vta_error *error)
 {
     struct vta_run_result sum;
     const uint64_t wall_ns = deadline_now() - stopwatch->began;
-    *seconds = (double)wall_ns * 1e-9;
-    *inside = 0;
+    *time = (struct stopwatch_time){ .seconds = (double)wall_ns * 1e-9 };
     if (!take_runs(worker, &sum))
         return 0;
-    *inside = (double)sum.wall_ns * 1e-9;
+    time->inside = (double)sum.wall_ns * 1e-9;
+    time->board = (double)sum.board_ns * 1e-9;
     if (!worker->options.board_clock)
         return 0;
     if (sum.board_ns == 0)
         return no_board_time(error);
     const uint64_t host_ns = wall_ns > sum.wall_ns ? wall_ns - sum.wall_ns : 0;
-    *seconds = (double)(host_ns + sum.board_ns) * 1e-9;
-    *inside = (double)sum.board_ns * 1e-9;
+    time->seconds = (double)(host_ns + sum.board_ns) * 1e-9;
+    time->inside = time->board;
     return 0;
 }
 
@@ -118,7 +118,7 @@ static int call_once(struct evaluation *evaluation, struct function *function,
 static int call_often(struct evaluation *evaluation, double *seconds, struct vta_error *error)
 {
     struct stopwatch stopwatch;
-    double inside;
+    struct stopwatch_time time;
     int rc = 0;
     *seconds = 0;
     stopwatch_start(&stopwatch, evaluation->worker);
@@ -126,7 +126,8 @@ static int call_often(struct evaluation *evaluation, double *seconds, struct vta
         rc = call_once(evaluation, evaluation->timed, error);
     if (rc != 0)
         return rc;
-    rc = stopwatch_stop(&stopwatch, evaluation->worker, seconds, &inside, error);
+    rc = stopwatch_stop(&stopwatch, evaluation->worker, &time, error);
+    *seconds = time.seconds;
     if (rc != 0)
         vta_error_prefix(error, "%s", evaluation->timed->name);
     return rc;

@@ -17,14 +17,18 @@ int evaluator_time(struct function *timed, union tvm_value *args, const int32_t 
                    const struct evaluator_numbers *numbers, double *seconds,
                    struct vta_error *error);
 
-/* Seconds between the two calls, and those of them inside the device. If the clock is the board's,
- * what the board would take is in the place of the latter. VTA_ESTATE if that is not known. */
+/* Seconds between the two calls, those of them inside the device, and what the board would take for
+ * the latter (0: not known). If the clock is the board's, its time is in the place of the device's,
+ * and it is VTA_ESTATE if that is not known. */
 struct stopwatch {
     uint64_t began;
 };
+struct stopwatch_time {
+    double seconds, inside, board;
+};
 void stopwatch_start(struct stopwatch *stopwatch, struct worker *worker);
-int stopwatch_stop(const struct stopwatch *stopwatch, struct worker *worker, double *seconds,
-                   double *inside, struct vta_error *error);
+int stopwatch_stop(const struct stopwatch *stopwatch, struct worker *worker,
+                   struct stopwatch_time *time, struct vta_error *error);
 
 /* The call of runtime.RPCTimeEvaluator, in every version's signature; its result is a function. */
 int evaluator_make(struct function *function, union tvm_value *args, const int32_t *codes,

@@ -316,14 +316,9 @@ static void add_shapes(cJSON *row, const struct graph_call *call)
     free(text);
 }
 
-/* Of one node: its seconds, and those of them inside the device. */
-struct node_time {
-    double seconds, inside;
-};
-
 /* One call: what TVM's own profiler says of it, and how much of it was on VTA. */
 static void add_call(cJSON *calls, const struct graph *graph, uint32_t index,
-                     const struct node_time *time, double total)
+                     const struct stopwatch_time *time, double total)
 {
     const struct graph_node *node = &graph->plan->nodes[index];
     const struct graph_call *call = &graph->calls[index];
@@ -331,6 +326,7 @@ static void add_call(cJSON *calls, const struct graph *graph, uint32_t index,
     add_text(row, "Name", node->function);
     add_number(row, "Duration (us)", "microseconds", time->seconds * 1e6);
     add_number(row, "VTA (us)", "microseconds", time->inside * 1e6);
+    add_number(row, "Board (us)", "microseconds", time->board * 1e6);
     add_number(row, "Percent", "percent", total > 0 ? time->seconds / total * 100 : 0);
     add_number(row, "Count", "count", 1);
     add_text(row, "Device", device_text(&call->tensors[call->count - 1]));
@@ -358,7 +354,7 @@ static bool has_row(const struct graph *graph, uint32_t node)
 }
 
 /* The report as text; malloc'ed, NULL: no memory. */
-static char *print_report(const struct graph *graph, const struct node_time *times)
+static char *print_report(const struct graph *graph, const struct stopwatch_time *times)
 {
     const uint32_t nodes = graph->plan->node_count;
     double total = 0;
@@ -379,7 +375,7 @@ static char *print_report(const struct graph *graph, const struct node_time *tim
 }
 
 /* One run to warm up, and one in which every node is timed. */
-static int time_run(struct graph *graph, struct node_time *times, struct vta_error *error)
+static int time_run(struct graph *graph, struct stopwatch_time *times, struct vta_error *error)
 {
     struct worker *worker = graph->module.worker;
     int rc = graph_run(graph, error);
@@ -388,7 +384,7 @@ static int time_run(struct graph *graph, struct node_time *times, struct vta_err
         stopwatch_start(&stopwatch, worker);
         rc = graph_run_node(graph, i, error);
         if (rc == 0)
-            rc = stopwatch_stop(&stopwatch, worker, &times[i].seconds, &times[i].inside, error);
+            rc = stopwatch_stop(&stopwatch, worker, &times[i], error);
         if (!has_row(graph, i))
             times[i].seconds = 0;
     }
@@ -402,7 +398,7 @@ static int profile_rpc(GRAPH_CALL_ARGUMENTS)
     int rc = arguments_count(function, count, 0, 0, error);
     if (rc != 0)
         return rc;
-    struct node_time *times = calloc(graph->plan->node_count, sizeof *times);
+    struct stopwatch_time *times = calloc(graph->plan->node_count, sizeof *times);
     if (times == NULL)
         return vta_error_set(error, VTA_ENOMEM, "%s: no memory", function->name);
     rc = time_run(graph, times, error);

@@ -216,6 +216,83 @@ VTA_API int vta_ndarray_copy_to(struct vta_ndarray *array, void *bytes, size_t n
 VTA_API int vta_ndarray_copy(struct vta_ndarray *to, const struct vta_ndarray *from,
                              struct vta_error *error);
 
+/* ---- Networks ------------------------------------------------------------------------------ */
+
+/* A network that TVM compiled, in a TVM session of its own with a daemon (not in this process:
+ * there is no local form). What holds for sessions holds for it: calls block, one thread at a time,
+ * and after VTA_EIO, VTA_ETIMEOUT or VTA_EPROTO every call is VTA_ECLOSED. What the daemon says of
+ * a call that failed is VTA_EINVAL, as TVM's protocol has words and no codes. Runs, and loading,
+ * may take as long as the daemon allows. */
+struct vta_network;
+
+struct vta_network_options {
+    const char *host; /* as for vta_connect */
+    int port;
+    unsigned timeout_ms; /* as for vta_connect_timeout; 0: wait for ever */
+    const char *key;     /* the server's tvm_key; NULL: none */
+    /* Files here. */
+    const char *library; /* what export_library made: .tar, .o or .so */
+    const char *graph;   /* the graph's JSON; NULL: the library brings graph and parameters */
+    const char *params;  /* what save_param_dict made; NULL: none */
+    /* What the session's board is; NULL: what the daemon's configuration says. */
+    const char *hw;        /* text of a vta_config.json */
+    const char *bitstream; /* its name */
+    bool profile; /* vta_network_profile will be called: the debug executor makes the network */
+    void (*progress)(void *context, const char *what, uint64_t done, uint64_t total); /* or NULL */
+    void *progress_context;
+};
+
+/* Reads the files, connects, uploads and loads the library, makes the network and loads its
+ * parameters. The options are not kept, but for `progress`. VTA_ENOTFOUND, VTA_EIO or VTA_EFORMAT
+ * with the name of the file; VTA_EUNSUPPORTED: the server has no TVM sessions, or is something
+ * else. */
+VTA_API struct vta_network *vta_network_open(const struct vta_network_options *options,
+                                             struct vta_error *error);
+/* Ends the session. NULL is allowed. */
+VTA_API void vta_network_close(struct vta_network *network);
+
+struct vta_network_tensor {
+    const char *name; /* of its node */
+    struct vta_tensor_type type;
+    uint64_t nbytes; /* row-major, every number in whole bytes */
+    bool parameter;  /* an input that the file of parameters has */
+};
+
+/* What the graph says, by index; belongs to the network. NULL beyond the last. */
+VTA_API const struct vta_network_tensor *vta_network_input(const struct vta_network *network,
+                                                           size_t index);
+VTA_API const struct vta_network_tensor *vta_network_output(const struct vta_network *network,
+                                                            size_t index);
+
+/* Host → network; the bytes are not kept. name NULL: the only input that is no parameter.
+ * VTA_ENOTFOUND lists the names; VTA_ESIZE unless nbytes is the input's size. */
+VTA_API int vta_network_set_input(struct vta_network *network, const char *name, const void *bytes,
+                                  size_t nbytes, struct vta_error *error);
+
+/* One run. *ns (may be NULL) is how long the call took, its round trip included. */
+VTA_API int vta_network_run(struct vta_network *network, uint64_t *ns, struct vta_error *error);
+
+/* Network → host: what the last run has made of an output. VTA_ERANGE for an index that is none,
+ * VTA_ESIZE unless nbytes is the output's size. */
+VTA_API int vta_network_get_output(struct vta_network *network, size_t index, void *bytes,
+                                   size_t nbytes, struct vta_error *error);
+
+struct vta_network_node {
+    char name[128];
+    char device[16];   /* "ext_dev0", "cpu0" */
+    uint64_t wall_ns;  /* by the clock of the server's time evaluators (the host's by default) */
+    uint64_t vta_ns;   /* of these, inside the device */
+    uint64_t board_ns; /* what the board would take for vta_ns; 0: nothing, or it is not known */
+    bool counted;      /* `counters` are known */
+    struct vta_counters counters; /* of the node */
+};
+
+/* Three runs: one to warm up, one in which every node is timed, and one, node by node, that counts.
+ * The nodes that call a kernel or copy, in order; the caller frees *nodes. VTA_ESTATE if the
+ * network was not opened for it. */
+VTA_API int vta_network_profile(struct vta_network *network, struct vta_network_node **nodes,
+                                size_t *count, struct vta_error *error);
+
 /* ---- Tiling -------------------------------------------------------------------------------- */
 
 /* Row-major [rows][columns] ↔ tiled [rows/tile_rows][columns/tile_columns][tile_rows]

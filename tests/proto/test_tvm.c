@@ -185,6 +185,35 @@ Test(tvm, writes_the_longest_answer_into_a_head)
     cr_assert_eq(items[2].handle, 8);
 }
 
+Test(tvm, writes_strings_and_bytes_where_they_stand_in_a_sequence)
+{
+    const uint8_t expected[] = { I32(4),
+                                 I32(TVM_STRING),
+                                 I32(TVM_INT),
+                                 I32(TVM_BYTES),
+                                 I32(TVM_STRING),
+                                 U64(3),
+                                 'o',
+                                 'n',
+                                 'e',
+                                 U64(2),
+                                 U64(2),
+                                 0,
+                                 7,
+                                 U64(0) };
+    const struct tvm_item values[] = {
+        { .code = TVM_STRING, .bytes = { .data = (char *)"one", .size = 3 } },
+        { .code = TVM_INT, .i = 2 },
+        { .code = TVM_BYTES, .bytes = { .data = (char *)"\0\7", .size = 2 } },
+        { .code = TVM_STRING, .bytes = { .data = (char *)"", .size = 0 } }
+    };
+    uint8_t bytes[2048];
+    cr_assert_leq(sizeof expected, tvm_sequence_bytes_max(values, 4));
+    cr_assert_leq(tvm_sequence_bytes_max(values, 4), sizeof bytes);
+    cr_assert_eq(tvm_write_sequence(bytes, values, 4) - bytes, sizeof expected);
+    cr_assert_eq(memcmp(bytes, expected, sizeof expected), 0);
+}
+
 Test(tvm, names_every_type)
 {
     for (int32_t code = 0; code <= 15; code++)

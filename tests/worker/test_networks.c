@@ -618,7 +618,8 @@ Test(networks, are_profiled_as_tvm_reports_it, .init = begin, .fini = end)
     const char *text = reply.items[1].bytes.data;
     const char *pieces[] = { "{\"calls\":[{\"Name\":{\"string\":\"add_one\"},\"Duration (us)\":{"
                              "\"microseconds\":",
-                             "\"VTA (us)\":{\"microseconds\":0},\"Percent\":{\"percent\":",
+                             "\"VTA (us)\":{\"microseconds\":0},\"Board "
+                             "(us)\":{\"microseconds\":0},\"Percent\":{\"percent\":",
                              "\"Count\":{\"count\":1},\"Device\":{\"string\":\"ext_dev0\"},"
                              "\"Argument Shapes\":{\"string\":\"int8[4, 4], int8[4, 4]\"},"
                              "\"Hash\":{\"string\":\"abc\"}}",
