@@ -121,8 +121,7 @@ static uint32_t entry_of(const struct graph_node *node, uint32_t argument)
                                         : node->first_entry + argument - node->input_count;
 }
 
-static int make_call(struct graph *graph, uint32_t index, struct module *library,
-                     struct vta_error *error)
+static void make_call(struct graph *graph, uint32_t index)
 {
     const struct graph_node *node = &graph->plan->nodes[index];
     struct graph_call *call = &graph->calls[index];
@@ -136,6 +135,14 @@ static int make_call(struct graph *graph, uint32_t index, struct module *library
         call->args[i].p = &call->tensors[i];
         call->codes[i] = TVM_TENSOR;
     }
+}
+
+/* Before anything is allocated for the network. */
+static int find_function(struct graph *graph, uint32_t index, struct module *library,
+                         struct vta_error *error)
+{
+    const struct graph_node *node = &graph->plan->nodes[index];
+    struct graph_call *call = &graph->calls[index];
     if (node->op != GRAPH_CALL)
         return 0;
     call->function = module_find(library, node->function, true);
@@ -165,10 +172,12 @@ static int fill(struct graph *graph, const struct graph_options *options, struct
         rc = check_library(options->library, error);
     if (rc == 0)
         rc = lay_out(graph, error);
+    for (uint32_t i = 0; rc == 0 && i < graph->plan->node_count; i++)
+        rc = find_function(graph, i, options->library, error);
     if (rc == 0)
         rc = take_storage(graph, options, error);
     for (uint32_t i = 0; rc == 0 && i < graph->plan->node_count; i++)
-        rc = make_call(graph, i, options->library, error);
+        make_call(graph, i);
     return rc;
 }
 
