@@ -163,6 +163,68 @@ static int check_segments(struct elf_view *elf, const Elf64_Ehdr *header, struct
     return rc;
 }
 
+/* ---- Build attributes of ARM ---------------------------------------------------------------- */
+
+struct attributes {
+    const uint8_t *at, *end;
+};
+
+/* A number in 7-bit groups, low ones first; beyond the end 0. */
+static uint32_t take_uleb(struct attributes *attributes)
+{
+    uint32_t value = 0;
+    for (unsigned shift = 0; attributes->at < attributes->end; shift += 7) {
+        const uint8_t byte = *attributes->at++;
+        value |= shift < 32 ? (uint32_t)(byte & 0x7f) << shift : 0;
+        if ((byte & 0x80) == 0)
+            break;
+    }
+    return value;
+}
+
+/* Whether floats are passed in VFP registers, as the attributes of a file say: 'A', u32 length,
+ * "aeabi", 1 (of the file), u32 length, then pairs of a tag and a value ("Addenda to, and Errata
+ * in, the ABI for the Arm Architecture"). Compilers state the alignment that they need; a file that
+ * does not is an assembler's, which passes no floats. */
+static bool passes_floats_in_vfp(const uint8_t *bytes, uint64_t nbytes)
+{
+    static const uint8_t head[] = "aeabi\0\1";
+    const uint32_t align_needed = 24, vfp_args = 28, raw_name = 4, name = 5, compatibility = 32;
+    bool compiled = false;
+    if (nbytes < 16 || bytes[0] != 'A' || memcmp(bytes + 5, head, 7) != 0)
+        return true;
+    struct attributes attributes = { bytes + 16, bytes + nbytes };
+    while (attributes.at < attributes.end) {
+        const uint32_t tag = take_uleb(&attributes);
+        compiled = compiled || tag == align_needed;
+        if (tag == vfp_args)
+            return (take_uleb(&attributes) & 1) != 0; /* 1: VFP, 3: it does not matter */
+        if (tag == compatibility)
+            take_uleb(&attributes);
+        if (tag == raw_name || tag == name || (tag >= compatibility && (tag & 1) != 0) ||
+            tag == compatibility)
+            while (attributes.at < attributes.end && *attributes.at++ != '\0')
+                ;
+        else
+            take_uleb(&attributes);
+    }
+    return !compiled;
+}
+
+static int check_float_abi(const struct elf_view *elf, struct vta_error *error)
+{
+    for (uint64_t i = 0; elf->machine == EM_ARM && i < elf->section_count; i++) {
+        const Elf64_Shdr section = elf_view_section(elf, i);
+        if (section.sh_type == SHT_ARM_ATTRIBUTES &&
+            !passes_floats_in_vfp(elf->file->bytes + section.sh_offset, section.sh_size))
+            return vta_error_set(error, VTA_EHARDWARE,
+                                 "%s: built for ARM (EM_ARM) with floats in integer registers; "
+                                 "wanted is hard float (gnueabihf, -mfloat-abi=hard)",
+                                 elf->file->name);
+    }
+    return 0;
+}
+
 static int check_kind(struct elf_view *elf, const Elf64_Ehdr *header, struct vta_error *error)
 {
     const char *name = elf->file->name;
@@ -207,7 +269,9 @@ int elf_view_open(struct elf_view *elf, const struct image_file *file, struct vt
     rc = check_sections(elf, &header, error);
     if (rc == 0)
         rc = check_segments(elf, &header, error);
-    return rc == 0 ? check_kind(elf, &header, error) : rc;
+    if (rc == 0)
+        rc = check_kind(elf, &header, error);
+    return rc == 0 ? check_float_abi(elf, error) : rc;
 }
 
 /* ---- Tables -------------------------------------------------------------------------------- */

@@ -77,6 +77,20 @@ static Elf64_Ehdr *header(void)
     return (Elf64_Ehdr *)bytes();
 }
 
+/* A section of a 32-bit file. */
+static Elf64_Shdr arm_section(const char *name)
+{
+    struct elf_view elf;
+    cr_assert_eq(elf_view_open(&elf, &files.files[0], &error), 0, "%s", error.message);
+    for (uint64_t i = 1; i < elf.section_count; i++) {
+        const Elf64_Shdr found = elf_view_section(&elf, i);
+        if (strcmp(elf_view_section_name(&elf, &found), name) == 0)
+            return found;
+    }
+    cr_assert_fail("no section %s", name);
+    return (Elf64_Shdr){ 0 };
+}
+
 static Elf64_Shdr *section(const char *name)
 {
     struct elf_view elf;
@@ -385,6 +399,17 @@ Test(image_errors, has_no_relocation_type_without_a_size)
             cr_assert(type->check == ANY || type->bits > 0, "%s", type->name);
         }
     }
+}
+
+Test(image_errors, refuses_arm_code_that_passes_floats_in_integer_registers)
+{
+    const uint8_t vfp_args[] = { 28, 1 };
+    only("clang-arm-plain-O1.2.o");
+    const Elf64_Shdr found = arm_section(".ARM.attributes");
+    uint8_t *tag = memmem(bytes() + found.sh_offset, found.sh_size, vfp_args, sizeof vfp_args);
+    cr_assert_not_null(tag);
+    tag[1] = 0;
+    expect(VTA_EHARDWARE, "clang-arm-plain-O1.2.o", "floats in integer registers");
 }
 
 /* ---- Libraries ----------------------------------------------------------------------------- */
