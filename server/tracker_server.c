@@ -443,8 +443,15 @@ static void go_on(struct tracker_peer *peer)
     memmove(peer->bytes, peer->bytes + at, peer->nbytes);
     bool reads = !does_not_read(peer);
     transport_read(peer->transport, reads && used == 0);
+    if (peer->state == PEER_GREETING)
+        return; /* its timer is that of the magic number */
     if (reads && used > 0)
         uv_timer_start(&peer->timer, on_timer, 0, 0);
+    else if (!reads || peer->nbytes == 0)
+        uv_timer_stop(&peer->timer);
+    else if (!peer->half || at > 0)
+        uv_timer_start(&peer->timer, on_timer, config_of(peer)->handshake_timeout_ms, 0);
+    peer->half = reads && used == 0 && peer->nbytes > 0;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -455,7 +462,10 @@ static void on_timer(uv_timer_t *timer)
         close_peer(peer, LOG_LEVEL_INFO, "no magic number within handshake_timeout_ms");
         break;
     case PEER_SERVING:
-        go_on(peer);
+        if (peer->half)
+            close_peer(peer, LOG_LEVEL_INFO, "half a message for handshake_timeout_ms");
+        else
+            go_on(peer);
         break;
     case PEER_CLOSING:
         break;

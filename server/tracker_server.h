@@ -57,6 +57,7 @@ struct tracker_peer {
     char wanted[TVM_TRACKER_KEY_MAX + 1];
 
     size_t nbytes; /* that have arrived and are not taken */
+    bool half;     /* they are a part of a message, whose rest the timer waits for */
     uint8_t bytes[TVM_TRACKER_HEAD + TVM_TRACKER_REQUEST_MAX];
 };
 

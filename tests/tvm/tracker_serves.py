@@ -302,6 +302,16 @@ def messages_are_limited():
         assert peer.ask(PING) == 0
 
 
+def the_rest_of_a_message_must_come_in_time():
+    with Served("--handshake-timeout-ms", "700") as tracker, tracker.peer() as peer:
+        for said in b"\x03", b"\x03\x00\x00\x00[1":
+            late = tracker.peer()
+            late.socket.sendall(said)
+            late.expect_end()
+            tracker.vtad.wait_log("half a message for handshake_timeout_ms")
+        assert peer.ask(PING) == 0  # and between messages there is all the time
+
+
 def the_magic_number_must_come_in_time():
     with Served("--handshake-timeout-ms", "700") as tracker, tracker.peer() as peer:
         for said in b"", b"\x71\xf2\x02":
@@ -387,5 +397,6 @@ run([answers_as_the_recorded_tracker_did, summarises_for_query_rpc_tracker,
      a_connection_that_waits_is_answered_otherwise, hands_out_boards_as_a_model_does,
      stops_for_who_has_the_stop_key, connections_are_limited, boards_are_limited,
      requests_are_limited, messages_are_limited, the_magic_number_must_come_in_time,
+     the_rest_of_a_message_must_come_in_time,
      who_does_not_read_is_not_read_from, messages_may_come_in_any_pieces,
      hostile_bytes_cost_their_sender_the_connection], sys.argv[3:])
