@@ -44,6 +44,36 @@ KERNEL(jump_to)
     RETURN(0);
 }
 
+/* Takes a workspace on the device that it is told, and never comes to free it. */
+KERNEL(leaves_a_workspace)
+{
+    if (TVMBackendAllocWorkspace((int)args[0].i, 0, 1 << 20, TVM_DTYPE_INT, 8) == NULL)
+        return -1;
+    *(volatile int32_t *)pointer((union tvm_value){ .i = 4 }) = 1;
+    RETURN(0);
+}
+
+/* From now on numbers that are too small for a normal one become 0. */
+KERNEL(flushes_to_zero)
+{
+#if defined(__arm__)
+    unsigned mode;
+    __asm__ volatile("vmrs %0, fpscr" : "=r"(mode));
+    __asm__ volatile("vmsr fpscr, %0" : : "r"(mode | 1u << 24));
+#else
+    unsigned long mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode | 1ul << 24));
+#endif
+    RETURN(0);
+}
+
+KERNEL(has_small_numbers)
+{
+    volatile double small = 1e-308;
+    RETURN(small / 3 > 0);
+}
+
 KERNEL(own_code)
 {
     RETURN((uintptr_t)read_at);

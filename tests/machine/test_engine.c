@@ -204,6 +204,21 @@ Test(engine, says_that_there_is_no_room)
 
 /* ---- Registers and memory -------------------------------------------------------------------- */
 
+/* Unicorn would end the process. */
+ON_BOTH(refuses_more_ranges_than_there_is_room_for)
+{
+    static uint8_t page[IMAGE_PAGE] __attribute__((aligned(4096)));
+    int rc = 0;
+    uint64_t at = 0x60000000;
+    for (; rc == 0 && at < 0x61000000; at += 2 * IMAGE_PAGE)
+        rc = bench->ops->map(bench->engine, at, IMAGE_PAGE, IMAGE_READ, page, &bench->error);
+    cr_expect_eq(rc, VTA_ELIMIT);
+    cr_expect_not_null(strstr(bench->error.message, "free some"), "%s", bench->error.message);
+    bench->ops->unmap(bench->engine, 0x60000000, IMAGE_PAGE);
+    rc = bench->ops->map(bench->engine, at, IMAGE_PAGE, IMAGE_READ, page, &bench->error);
+    cr_expect_eq(rc, 0, "%s", bench->error.message);
+}
+
 ON_BOTH(keeps_registers)
 {
     const uint32_t count = bench->machine->elf == EM_ARM ? 13 : 29;

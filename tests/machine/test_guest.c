@@ -549,6 +549,25 @@ static void expect_stopped(struct emulated *emulated, const char *name)
     expect_alive(emulated);
 }
 
+ON_BOTH(guest, gives_back_what_a_failed_call_took, "guest")
+{
+    struct vta_dram_stats stats;
+    for (int i = 0; i < 3; i++) {
+        emulated_fails(emulated, "leaves_a_workspace", TVM_CPU, VTA_EREFUSED, "write at 0x4");
+        emulated_fails(emulated, "leaves_a_workspace", TVM_EXT_DEV, VTA_EREFUSED, "write at 0x4");
+    }
+    vta_board_memory(emulated->kit.worker.board, &stats);
+    cr_expect_eq(stats.allocations, 0u);
+    cr_expect_lt(worker_cpu_bytes(&emulated->kit.worker), UINT64_C(1) << 20);
+}
+
+ON_BOTH(guest, begins_each_call_with_a_fresh_processor, "guest")
+{
+    cr_expect_eq(emulated_int(emulated, "has_small_numbers", 0, NULL), 1);
+    cr_expect_eq(emulated_int(emulated, "flushes_to_zero", 0, NULL), 0);
+    cr_expect_eq(emulated_int(emulated, "has_small_numbers", 0, NULL), 1);
+}
+
 ON_BOTH(guest, is_stopped, "guest")
 {
     for (int i = 0; i < 50; i++) {

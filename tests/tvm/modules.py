@@ -261,6 +261,19 @@ def check_foreign(port, path, emulator):
         print(f"{name}: refused, as there is no emulator")
 
 
+def check_both(port, folder):
+    """Two emulated processors, and this one, in one session."""
+    session = Session(port)
+    data, weight = numbers(1, 1024), numbers(2, 1024 * 1024)
+    arguments = [session.tensor(8, (1, 64, 1, 16), data),
+                 session.tensor(8, (64, 64, 16, 16), weight), session.tensor(8, (1, 64, 1, 16))]
+    want = dense(data, weight, 1024, 1024)
+    for name in ("arm/gemm-armv7.o", "arm/gemm-aarch64.o", "gemm.o", "arm/gemm-armv7.o"):
+        _, function = session.kernel(os.path.join(folder, name), "my_gemm")
+        check_calls(session, function, arguments, want, TUTORIAL, 2)
+    print("three processors in one session: ok")
+
+
 def check_dense(port, path, calls):
     session = Session(port)
     _, function = session.kernel(path, "kernel")
@@ -314,6 +327,8 @@ def main(vtad, emulator=""):
                 print(f"{name}, {calls} calls: ok")
         for name in ("gemm_armv7.o", "arm/gemm-armv7.o", "arm/gemm-aarch64.o"):
             check_foreign(port, os.path.join(folder, name), emulator == "emulator")
+        if emulator:
+            check_both(port, folder)
     finally:
         daemon.terminate()
         daemon.stderr.read()
