@@ -36,7 +36,7 @@ static void read_tree(const uint8_t *bytes, size_t size)
     struct vta_error error = { 0 };
     struct module_tree tree;
     int rc = module_tree_read(&tree, bytes, size, "f", &error);
-    must(rc == 0 || rc == VTA_EFORMAT || rc == VTA_EUNSUPPORTED);
+    must(rc == 0 || rc == VTA_EFORMAT || rc == VTA_EUNSUPPORTED || rc == VTA_ELIMIT);
     must(rc == error.code);
 }
 
