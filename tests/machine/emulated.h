@@ -7,9 +7,9 @@
 
 #include <elf.h>
 
+#include "emulator/engine.h"
 #include "kit.h"
 #include "worker/cpu.h"
-#include "emulator/engine.h"
 
 struct emulated {
     struct kit kit;

@@ -1,5 +1,5 @@
-/* string.h: what imitation.c and guest.c call of the C library, for compilers of machines whose library
- * is not installed. */
+/* string.h: what imitation.c and guest.c call of the C library, for compilers of machines whose
+ * library is not installed. */
 #ifndef VTA_TESTS_MACHINE_STRING_H
 #define VTA_TESTS_MACHINE_STRING_H
 
