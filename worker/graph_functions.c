@@ -116,15 +116,21 @@ static int set_input(GRAPH_CALL_ARGUMENTS)
     return rc != 0 ? rc : set_one(function, graph, args, codes, 0, &found, error);
 }
 
-static int set_input_zero_copy(GRAPH_CALL_ARGUMENTS)
+typedef int (*entry_argument)(const struct function *function, const struct graph *graph,
+                              const union tvm_value *args, const int32_t *codes, int index,
+                              uint32_t *entry, bool *found, struct vta_error *error);
+
+/* The entry that argument 0 names becomes the tensor at argument 1, without a copy. */
+static int set_zero_copy(const struct function *function, struct graph *graph,
+                         const union tvm_value *args, const int32_t *codes, int count,
+                         entry_argument argument, struct vta_error *error)
 {
     const struct tvm_tensor *tensor;
     uint32_t entry = 0;
     bool found = false;
-    (void)result;
     int rc = arguments_count(function, count, 2, 2, error);
     if (rc == 0)
-        rc = input_argument(function, graph, args, codes, 0, &entry, &found, error);
+        rc = argument(function, graph, args, codes, 0, &entry, &found, error);
     if (rc == 0)
         rc = graph_tensor_argument(function, args, codes, 1, &tensor, error);
     if (rc != 0 || !found)
@@ -133,6 +139,12 @@ static int set_input_zero_copy(GRAPH_CALL_ARGUMENTS)
     if (rc != 0)
         vta_error_prefix(error, "%s", function->name);
     return rc;
+}
+
+static int set_input_zero_copy(GRAPH_CALL_ARGUMENTS)
+{
+    (void)result;
+    return set_zero_copy(function, graph, args, codes, count, input_argument, error);
 }
 
 /* An entry as a result, or copied into the tensor at argument 1, if there is one. */
@@ -184,21 +196,8 @@ static int get_input_index(GRAPH_CALL_ARGUMENTS)
 
 static int set_output_zero_copy(GRAPH_CALL_ARGUMENTS)
 {
-    const struct tvm_tensor *tensor;
-    uint32_t entry = 0;
-    bool found = false;
     (void)result;
-    int rc = arguments_count(function, count, 2, 2, error);
-    if (rc == 0)
-        rc = output_argument(function, graph, args, codes, 0, &entry, &found, error);
-    if (rc == 0)
-        rc = graph_tensor_argument(function, args, codes, 1, &tensor, error);
-    if (rc != 0 || !found)
-        return rc;
-    rc = graph_bind(graph, entry, tensor, error);
-    if (rc != 0)
-        vta_error_prefix(error, "%s", function->name);
-    return rc;
+    return set_zero_copy(function, graph, args, codes, count, output_argument, error);
 }
 
 static int get_output(GRAPH_CALL_ARGUMENTS)
