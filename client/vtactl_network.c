@@ -170,7 +170,8 @@ static int set_inputs(struct vta_network *network, const struct texts *inputs,
 
 /* ---- Outputs ------------------------------------------------------------------------------- */
 
-/* Where output `index` goes: a file, or in a folder OUTPUT_n.npy. malloc'ed. */
+/* The path that output `index` is written to: the file given, or OUTPUT_n.npy in a folder.
+ * malloc'ed. */
 static char *output_path(const char *output, size_t index)
 {
     struct stat status;

@@ -1,6 +1,6 @@
 /* plan_weights.c: finds weights that need not be loaded: one GEMM alone reads them, each tile for
- * one position, and another LOAD overwrites them before the program ends. Nobody can then say
- * whether they were in SRAM, and a kernel set that is able to reads them where they lie in DRAM.
+ * one position, and another LOAD overwrites them before the program ends. Whether they were in SRAM
+ * then makes no difference, and a kernel set that can do so reads them from DRAM.
  *
  * A LOAD is a candidate until something else reads or partly overwrites its tiles, or until a STORE
  * comes before its GEMM (which might write what it was to load).

@@ -250,7 +250,7 @@ static int check_reach(const struct verifier *v, uint32_t i, const struct vta_uo
     return rc != 0 ? rc : check_index(v, i, "weight", VTA_MEM_WGT, wgt, error);
 }
 
-/* Tells a nest's micro-ops apart, as long as that costs no more than verify.h promises. */
+/* Checks a nest's micro-ops one by one, within the cost that verify.h promises. */
 static int tell_apart(struct verifier *v, uint32_t i, struct vta_error *error)
 {
     const struct vta_program *program = v->program;
